@@ -1,0 +1,3 @@
+module example.com/quorum/node
+
+go 1.22

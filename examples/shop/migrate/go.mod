@@ -1,0 +1,3 @@
+module example.com/shop/migrate
+
+go 1.22

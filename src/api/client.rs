@@ -1,0 +1,328 @@
+//! The other end of the socket: finds the supervisor of a project, starts one where none runs, and replaces an older one.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::{Method, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::convert::{self, Ask};
+use super::launch::{Handshake, Launcher};
+use super::wire::{Failure, Leaving, Progress, Ps, Request, Version, Why};
+use super::{PROTOCOL, VERSION, lock};
+use crate::error::{Context, Error, Kind, PathError};
+use crate::sys::home::Home;
+
+/// The largest answer that is read whole, and the longest line of a stream.
+const ANSWER: usize = 64 * 1024 * 1024;
+/// A supervisor that says who it is takes longer only when it is stopped or stuck.
+const GREETING: Duration = Duration::from_secs(10);
+/// So long a supervisor that holds the lock may take until it answers, or until it has gone.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A connection to a supervisor that speaks our protocol.
+#[derive(Debug)]
+pub struct Client {
+    sender: SendRequest<Full<Bytes>>,
+    /// What is at the other end.
+    pub peer: Version,
+    // Drives the connection; dropped with us.
+    _driver: JoinSet<()>,
+}
+
+/// What answers on a project's socket.
+#[derive(Debug)]
+pub enum Found {
+    /// Nobody: no supervisor runs.
+    Nobody,
+    /// One that understands us.
+    Ours(Client),
+    /// One of an older program, which understands us or not: it can be replaced.
+    Older(Client),
+    /// One of a newer program that speaks another protocol.
+    Foreign(Version),
+}
+
+/// Looks who answers.
+pub async fn find(home: &Home) -> Result<Found, Error> {
+    let path = home.supervisor_socket();
+    let stream = match UnixStream::connect(&path).await {
+        Ok(stream) => stream,
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+            return Ok(Found::Nobody);
+        }
+        Err(e) => return Err(unreachable(PathError { action: "connect to", path, source: e })),
+    };
+    let owner = stream.peer_cred().context("connect to", &path).map_err(unreachable)?.uid();
+    if owner != nix::unistd::geteuid().as_raw() {
+        return Err(Error::new(Kind::Unreachable, format!("`{}` belongs to another user ({owner})", path.display())));
+    }
+    match timeout(GREETING, greet(stream)).await {
+        Ok(Ok(client)) => Ok(judge(client)),
+        // It went away between the connection and its answer.
+        Ok(Err(error)) if error.kind == Kind::Unreachable && !lock::is_held(home)? => Ok(Found::Nobody),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(silent(home)),
+    }
+}
+
+fn judge(client: Client) -> Found {
+    let (ours, theirs) = (numbers(VERSION), numbers(&client.peer.version));
+    if theirs < ours {
+        Found::Older(client)
+    } else if client.peer.protocol == PROTOCOL {
+        Found::Ours(client)
+    } else {
+        Found::Foreign(client.peer)
+    }
+}
+
+/// `1.10.0` is newer than `1.9.9`. What is no number counts as 0.
+fn numbers(version: &str) -> Vec<u64> {
+    let plain = version.split(['-', '+']).next().unwrap_or_default();
+    plain.split('.').map(|part| part.parse().unwrap_or(0)).collect()
+}
+
+async fn greet(stream: UnixStream) -> Result<Client, Error> {
+    let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|e| lost(&e))?;
+    let mut driver = JoinSet::new();
+    driver.spawn(async move {
+        // What went wrong with the connection is told by the request that needed it.
+        connection.await.unwrap_or(());
+    });
+    let peer = Version { version: String::new(), protocol: 0, pid: 0, root: None };
+    let mut client = Client { sender, peer, _driver: driver };
+    client.peer = client.get("/v1/version").await?;
+    Ok(client)
+}
+
+/// Finds a supervisor for reading (`ps`, `why`): one of an older program is good enough when it speaks our protocol. `None`: nobody answers.
+pub async fn existing(home: &Home) -> Result<Option<Client>, Error> {
+    match find(home).await? {
+        Found::Nobody => Ok(None),
+        Found::Ours(client) => Ok(Some(client)),
+        Found::Older(client) if client.peer.protocol == PROTOCOL => Ok(Some(client)),
+        Found::Older(client) => Err(foreign(&client.peer).hint("`orchestra start` replaces it; the services run on")),
+        Found::Foreign(peer) => Err(foreign(&peer).hint("use the newer `orchestra`")),
+    }
+}
+
+/// The project's folder is not any more where its supervisor found it.
+fn has_moved(home: &Home, peer: &Version) -> bool {
+    let folder = |path: &Path| std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).ok();
+    peer.root.as_ref().is_some_and(|root| folder(Path::new(root)) != folder(&home.root))
+}
+
+/// Finds a supervisor for changing something: starts one where none runs, replaces one of an older program (its services run on).
+pub async fn ensure(home: &Home, launcher: &Launcher) -> Result<Client, Error> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match find(home).await? {
+            Found::Ours(client) if !has_moved(home, &client.peer) => return Ok(client),
+            Found::Foreign(peer) => return Err(foreign(&peer).hint("use the newer `orchestra`")),
+            // It is of another time or of another place: a new one takes over what it watches.
+            Found::Ours(mut client) | Found::Older(mut client) => {
+                let gone = client.leave().await?.pid;
+                drop(client);
+                wait_gone(home, gone).await?;
+            }
+            Found::Nobody => match launcher.launch(home).await? {
+                Handshake::Ready { .. } => {}
+                Handshake::Failed(failure) => return Err(convert::error(failure)),
+                // The winner of the race is about to listen, or an old one about to go.
+                Handshake::Held { .. } if Instant::now() < deadline => sleep(Duration::from_millis(10)).await,
+                Handshake::Held { .. } => return Err(silent(home)),
+            },
+        }
+    }
+}
+
+/// Waits until the supervisor `pid` no longer holds the project's lock; another one may.
+pub async fn wait_gone(home: &Home, pid: u32) -> Result<(), Error> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut pause = Duration::from_millis(1);
+    while lock::is_held(home)? && lock::holder(home) == Some(pid) {
+        if Instant::now() >= deadline {
+            return Err(silent(home));
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_millis(10));
+    }
+    Ok(())
+}
+
+impl Client {
+    /// What runs.
+    pub async fn ps(&mut self) -> Result<Ps, Error> {
+        self.get("/v1/ps").await
+    }
+
+    /// Why a service is as it is.
+    pub async fn why(&mut self, service: &str) -> Result<Why, Error> {
+        // A folded name needs no escapes in a path, and no other name can be a service's.
+        let name = convert::service_name(service)?;
+        self.get(&format!("/v1/why/{name}")).await
+    }
+
+    /// Tells it to go away without touching a service.
+    pub async fn leave(&mut self) -> Result<Leaving, Error> {
+        let response = self.send(Method::POST, "/v1/leave", Bytes::new()).await?;
+        whole(response).await
+    }
+
+    /// Asks for a change; the answer is what happens, as it happens.
+    pub async fn ask(mut self, ask: Ask, request: &Request) -> Result<Lines, Error> {
+        let body = serde_json::to_vec(request).map_err(|e| Error::failed("cannot write the request").because(&e))?;
+        let response = self.send(Method::POST, &format!("/v1/{}", ask.word()), body.into()).await?;
+        self.lines(response).await
+    }
+
+    /// Every change of the state of these services.
+    pub async fn events(mut self, services: &[String]) -> Result<Lines, Error> {
+        let response =
+            self.send(Method::GET, &format!("/v1/events?services={}", services.join(",")), Bytes::new()).await?;
+        self.lines(response).await
+    }
+
+    async fn lines(self, response: Response<Incoming>) -> Result<Lines, Error> {
+        match response.status() {
+            StatusCode::OK => {
+                Ok(Lines { body: response.into_body(), read: Vec::new(), lines: VecDeque::new(), client: self })
+            }
+            _ => Err(refusal(response).await),
+        }
+    }
+
+    async fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, Error> {
+        let response = self.send(Method::GET, path, Bytes::new()).await?;
+        whole(response).await
+    }
+
+    async fn send(&mut self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, Error> {
+        let request = hyper::Request::builder()
+            .method(method)
+            .uri(path)
+            .header(hyper::header::HOST, "orchestra")
+            .header(hyper::header::CONTENT_TYPE, "application/json")
+            .body(Full::new(body))
+            .map_err(|e| Error::failed("cannot write the request").because(&e))?;
+        self.sender.ready().await.map_err(|e| lost(&e))?;
+        self.sender.send_request(request).await.map_err(|e| lost(&e))
+    }
+}
+
+/// The lines of an answer, as they come.
+#[derive(Debug)]
+pub struct Lines {
+    body: Incoming,
+    read: Vec<u8>,
+    lines: VecDeque<Progress>,
+    client: Client,
+}
+
+impl Lines {
+    /// The next line; `None` when the supervisor closed the stream.
+    pub async fn next(&mut self) -> Result<Option<Progress>, Error> {
+        loop {
+            if let Some(line) = self.lines.pop_front() {
+                return Ok(Some(line));
+            }
+            match self.body.frame().await {
+                None => return Ok(None),
+                Some(frame) => {
+                    let frame = frame.map_err(|e| lost(&e))?;
+                    self.take(frame.data_ref().map_or(&[][..], |data| data))?;
+                }
+            }
+        }
+    }
+
+    /// The supervisor that answers.
+    pub fn peer(&self) -> &Version {
+        &self.client.peer
+    }
+
+    fn take(&mut self, data: &[u8]) -> Result<(), Error> {
+        for &byte in data {
+            match byte {
+                b'\n' if self.read.is_empty() => {}
+                b'\n' => {
+                    let line = serde_json::from_slice(&self.read).map_err(|e| misunderstood(&e))?;
+                    self.lines.push_back(line);
+                    self.read.clear();
+                }
+                _ if self.read.len() >= ANSWER => return Err(Error::failed("the supervisor's answer is too long")),
+                byte => self.read.push(byte),
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn whole<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T, Error> {
+    if response.status() != StatusCode::OK {
+        return Err(refusal(response).await);
+    }
+    let bytes = collect(response).await?;
+    serde_json::from_slice(&bytes).map_err(|e| misunderstood(&e))
+}
+
+async fn refusal(response: Response<Incoming>) -> Error {
+    let status = response.status();
+    match collect(response).await.map(|bytes| serde_json::from_slice::<Failure>(&bytes)) {
+        Ok(Ok(failure)) => convert::error(failure),
+        Ok(Err(e)) => misunderstood(&e).detail(format!("it answered {status}")),
+        Err(error) => error,
+    }
+}
+
+async fn collect(response: Response<Incoming>) -> Result<Bytes, Error> {
+    match Limited::new(response.into_body(), ANSWER).collect().await {
+        Ok(all) => Ok(all.to_bytes()),
+        Err(e) => Err(Error::new(Kind::Unreachable, "the supervisor went away while it answered").because(e.as_ref())),
+    }
+}
+
+fn unreachable(error: PathError) -> Error {
+    let mut error = Error::from(error);
+    error.kind = Kind::Unreachable;
+    error
+}
+
+fn lost(error: &hyper::Error) -> Error {
+    Error::new(Kind::Unreachable, "the supervisor went away while it answered").because(error).hint("orchestra ps")
+}
+
+fn misunderstood(error: &serde_json::Error) -> Error {
+    Error::new(Kind::Unreachable, "the supervisor answers in a way this program does not know")
+        .because(error)
+        .hint(format!("use the newest `orchestra`; this one is {VERSION}"))
+}
+
+fn foreign(peer: &Version) -> Error {
+    let (theirs, protocol) = (&peer.version, peer.protocol);
+    Error::new(
+        Kind::Unreachable,
+        format!(
+            "the supervisor (pid {}) is orchestra {theirs} and speaks protocol {protocol}; this is {VERSION} and speaks {PROTOCOL}",
+            peer.pid
+        ),
+    )
+}
+
+fn silent(home: &Home) -> Error {
+    let who = lock::holder(home).map_or_else(String::new, |pid| format!(" (pid {pid})"));
+    Error::new(Kind::Unreachable, format!("the supervisor of this project{who} is there but does not answer")).hint(
+        "it may be stopped: kill -CONT it; or kill -9 it: the services run on, and the next supervisor takes them over",
+    )
+}

@@ -1,0 +1,329 @@
+//! What travels between the command line and the supervisor, and what `-o json` prints. Names are frozen: golden tests.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The answer of `GET /v1/version`; its meaning is the same in every protocol.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Version {
+    /// The version of the program that runs.
+    pub version: String,
+    /// What it speaks; equal numbers understand each other.
+    pub protocol: u32,
+    /// The supervisor's pid.
+    pub pid: u32,
+    /// The project's folder as it was when the supervisor began, where that is text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
+}
+
+/// The answer of `POST /v1/leave`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Leaving {
+    /// The pid of the supervisor that goes away; its services run on.
+    pub pid: u32,
+}
+
+/// The answer of `ps`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Ps {
+    /// The project's name.
+    pub project: String,
+    /// Its root.
+    pub root: String,
+    /// The supervisor, running or not.
+    pub supervisor: Supervisor,
+    /// Every service, vendor and job, by name.
+    pub services: Vec<Service>,
+}
+
+/// The supervisor process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Supervisor {
+    /// Whether one runs.
+    pub running: bool,
+    /// Its pid.
+    pub pid: Option<u32>,
+    /// Since it started.
+    pub uptime_ms: Option<u64>,
+    /// The version of the program it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// One service, vendor or job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// `service`, `vendor` or `job`.
+    pub kind: String,
+    /// `up`, `down` or `once`.
+    pub desired: String,
+    /// How many copies are wanted.
+    pub scale: u32,
+    /// The first of failed, crashloop, backoff, stopping, running, starting, building, queued, ready, done, idle that an instance has.
+    pub state: String,
+    /// The newest build; null where nothing is built.
+    pub build: Option<Build>,
+    /// The newest test; null where none ran.
+    pub test: Option<serde_json::Value>,
+    /// Every copy.
+    pub instances: Vec<Instance>,
+}
+
+/// The newest build of a service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Build {
+    /// `queued`, `building`, `ok` or `failed`; `idle` when it was never built.
+    pub state: String,
+    /// The content of the binary.
+    pub id: Option<String>,
+    /// One line, `"api/main.go:9:25: too many return values"`.
+    pub error: Option<String>,
+    /// Every place the compiler named.
+    pub problems: Vec<Problem>,
+}
+
+/// A place the compiler named.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Problem {
+    /// Relative to the project.
+    pub file: String,
+    /// From 1.
+    pub line: u32,
+    /// From 1.
+    pub column: u32,
+    /// The compiler's words.
+    pub message: String,
+}
+
+/// One copy of a service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Instance {
+    /// `api.1`
+    pub id: String,
+    /// `idle queued building starting running ready stopping backoff crashloop done failed`
+    pub state: String,
+    /// `stuck unkillable escaped unknown debugged`, or null.
+    pub trouble: Option<String>,
+    /// The leader of its process group.
+    pub pid: Option<u32>,
+    /// `process`, `docker` or `swarm`.
+    pub worker: String,
+    /// The node it runs on.
+    pub node: String,
+    /// Declared ports by name.
+    pub ports: BTreeMap<String, u16>,
+    /// What its group listens on: `127.0.0.1:8080/tcp`.
+    pub listening: Vec<String>,
+    /// How often it was started again since it was last asked for.
+    pub restarts: u32,
+    /// RFC 3339, of the present or last run.
+    pub started_at: Option<String>,
+    /// The newest end.
+    pub last_exit: Option<Exit>,
+    /// `ok`, `failing` or `unknown`.
+    pub health: String,
+    /// Mean since the last sample of at least a second ago, else since the start.
+    pub cpu_percent: Option<f64>,
+    /// Resident memory of the group.
+    pub memory_bytes: Option<u64>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Exit {
+    /// The exit code, where it exited.
+    pub code: Option<i32>,
+    /// The signal's number, where one ended it.
+    pub signal: Option<i32>,
+    /// `exit signal oom stopped rerun failed-probe lost start-failed port`
+    pub reason: String,
+    /// RFC 3339.
+    pub at: String,
+}
+
+/// Bytes that are nearly always text: an environment entry `K=V`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Bytes {
+    /// UTF-8.
+    Text(String),
+    /// Anything else.
+    Base64 {
+        /// The bytes, RFC 4648.
+        base64: String,
+    },
+}
+
+/// What the caller of a command has: sent with each request.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Caller {
+    /// `K=V` entries.
+    pub env: Vec<Bytes>,
+    /// The file mode creation mask.
+    pub umask: u32,
+    /// `RLIMIT_NOFILE`, soft and hard.
+    pub nofile: Option<(u64, u64)>,
+}
+
+/// A request that changes something: `POST /v1/<verb>` with verb `start stop restart build scale kill`; answers with a stream of [`Progress`], one JSON
+/// object a line, the last of them `end`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Request {
+    /// Who asks.
+    pub caller: Caller,
+    /// Selectors as typed; empty: all enabled.
+    #[serde(default)]
+    pub select: Vec<String>,
+    /// The configuration file asked for, where `-c` was given.
+    #[serde(default)]
+    pub config: Option<String>,
+    /// Flags of `start`.
+    #[serde(default)]
+    pub start: StartFlags,
+    /// `scale`: service and number of copies; `None` returns to the file.
+    #[serde(default)]
+    pub scale: BTreeMap<String, Option<u32>>,
+    /// `kill`: the signal's number.
+    #[serde(default)]
+    pub signal: Option<i32>,
+    /// Milliseconds: `start`, how long to wait for ready; `stop`, the grace instead of the configured one.
+    #[serde(default)]
+    pub timeout_ms: Option<u64>,
+    /// Load a configuration owned by another user.
+    #[serde(default)]
+    pub trust: bool,
+}
+
+/// Flags of `start` that hold for the services it selected until `stop`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StartFlags {
+    /// Do not start what the selected depend on.
+    #[serde(default)]
+    pub no_deps: bool,
+    /// Do not start vendors.
+    #[serde(default)]
+    pub no_vendors: bool,
+    /// `-e K=V`.
+    #[serde(default)]
+    pub env: Vec<Bytes>,
+    /// Build with the race detector.
+    #[serde(default)]
+    pub race: bool,
+    /// Added to every fixed host port.
+    #[serde(default)]
+    pub port_offset: Option<i32>,
+}
+
+/// One line of the answer to a request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Progress {
+    /// The request was understood; these services it reaches.
+    Accepted {
+        /// Names, dependencies included.
+        services: Vec<String>,
+        /// Things a person should know: selected services that others depend on, warnings of the configuration.
+        notes: Vec<String>,
+    },
+    /// A service changed its state.
+    State {
+        /// The service.
+        service: String,
+        /// Its state.
+        state: String,
+        /// Instances that are ready, and how many there shall be.
+        ready: u32,
+        /// How many there shall be.
+        scale: u32,
+        /// Why, where there is something to say: what it waits for, the error.
+        reason: Option<String>,
+        /// Since the request came.
+        elapsed_ms: u64,
+    },
+    /// Something happened that a person should read: a kill of a stray, a module download.
+    Note {
+        /// One line.
+        message: String,
+    },
+    /// It is over.
+    End {
+        /// Null on success.
+        error: Option<Failure>,
+    },
+}
+
+/// An error as it travels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Failure {
+    /// `failed`, `usage`, `unreachable`, `interrupted`.
+    pub kind: String,
+    /// One sentence.
+    pub message: String,
+    /// Lines to print as they are.
+    #[serde(default)]
+    pub details: Vec<String>,
+    /// What caused it.
+    #[serde(default)]
+    pub causes: Vec<String>,
+    /// What to type next.
+    #[serde(default)]
+    pub hints: Vec<String>,
+}
+
+/// The answer of `why SERVICE`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Why {
+    /// The service as `ps` shows it.
+    pub service: Service,
+    /// One sentence: why it is as it is.
+    pub summary: String,
+    /// What each instance waits for or suffers from, one sentence each.
+    pub reasons: Vec<String>,
+    /// Whom it depends on, and their states.
+    pub needs: Vec<WhyNeed>,
+    /// The newest ends over all instances, newest first.
+    pub exits: Vec<WhyExit>,
+    /// Processes that hold its ports.
+    pub holders: Vec<String>,
+    /// Newest happenings, oldest first: builds, starts, stops, restarts, and why.
+    pub events: Vec<WhyEvent>,
+    /// The environment orchestra and the files set, secrets masked.
+    pub env: BTreeMap<String, String>,
+}
+
+/// A dependency as `why` shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WhyNeed {
+    /// The other service.
+    pub service: String,
+    /// `started`, `ready` or `completed`.
+    pub condition: String,
+    /// Its state now.
+    pub state: String,
+    /// Whether the condition holds.
+    pub met: bool,
+}
+
+/// An end as `why` shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WhyExit {
+    /// Which copy.
+    pub instance: String,
+    /// How it ended.
+    #[serde(flatten)]
+    pub exit: Exit,
+}
+
+/// A happening as `why` shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WhyEvent {
+    /// RFC 3339.
+    pub at: String,
+    /// One sentence.
+    pub message: String,
+}

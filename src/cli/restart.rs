@@ -1,0 +1,30 @@
+//! `orchestra restart`
+
+use super::args::Select;
+use super::context::{Context, check};
+use super::start::{self, Stay};
+use super::{hooks, request};
+use crate::api::convert::Ask;
+use crate::error::Error;
+
+/// Builds first; if that fails nothing is stopped. Scaled services are replaced one instance after another. The environment is this caller's.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  orchestra restart api      build api and replace its instances\n  orchestra restart api.2    replace this one only"
+)]
+pub(super) struct Args {
+    #[command(flatten)]
+    select: Select,
+    #[command(flatten)]
+    stay: Stay,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    let place = context.place()?;
+    let project = context.load(&place)?;
+    check(&project, &args.select.all())?;
+    let asked = request::of(context, &place, args.select.all());
+    hooks::around(&context.output, &place, Some(&project), "restart", || {
+        context.wait(start::converge(context, &place, Ask::Restart, &asked, args.stay))
+    })
+}

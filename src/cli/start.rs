@@ -1,0 +1,109 @@
+//! `orchestra start`
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::args::{Select, count, pair};
+use super::change::{self, Ended};
+use super::context::{Context, Place, check};
+use super::signals::{Came, Signals};
+use super::{attach, hooks, request, show};
+use crate::api::convert::{self, Ask};
+use crate::api::wire;
+use crate::config::values;
+use crate::error::Error;
+
+/// Builds, keeps the copies whose code and settings are unchanged, replaces changed ones, starts the rest in order, and waits until all are
+/// ready. Ctrl-C ends the waiting, not the fleet.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  orchestra start                   everything\n  orchestra start api worker        these, and what they depend on\n  \
+    orchestra start '~batch'          everything but batch\n  orchestra start -al api           stay in front and follow the logs; Ctrl-C stops api"
+)]
+pub(super) struct Args {
+    #[command(flatten)]
+    pub(super) select: Select,
+    /// How many instances of a service, until it is stopped
+    #[arg(long, value_name = "S=N", value_parser = count)]
+    scale: Vec<(String, u32)>,
+    /// A variable above every file, until it is stopped
+    #[arg(short = 'e', long = "env", value_name = "K=V", value_parser = pair)]
+    env: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(super) stay: Stay,
+    /// Do not start what the selected services depend on
+    #[arg(long)]
+    no_deps: bool,
+    /// Do not start vendors
+    #[arg(long)]
+    no_vendors: bool,
+    /// How long to wait until everything is ready
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = values::duration)]
+    timeout: Duration,
+    /// Build with the race detector
+    #[arg(long)]
+    race: bool,
+    /// Added to every fixed host port
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    port_offset: Option<i32>,
+}
+
+/// Flags of commands that can stay in front.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(super) struct Stay {
+    /// Stay in front: Ctrl-C stops what was selected
+    #[arg(short = 'a', long)]
+    pub(super) attach: bool,
+    /// Follow the logs
+    #[arg(short = 'l', long)]
+    pub(super) logs: bool,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    let place = context.place()?;
+    let project = context.load(&place)?;
+    check(&project, &args.select.all())?;
+    let mut asked = request::of(context, &place, args.select.all());
+    asked.scale = args.scale.iter().map(|(name, number)| (name.clone(), Some(*number))).collect::<BTreeMap<_, _>>();
+    asked.timeout_ms = Some(u64::try_from(args.timeout.as_millis()).unwrap_or(u64::MAX));
+    asked.start = wire::StartFlags {
+        no_deps: args.no_deps,
+        no_vendors: args.no_vendors,
+        env: args.env.iter().map(|(key, value)| convert::env_entry(key.as_ref(), value.as_ref())).collect(),
+        race: args.race,
+        port_offset: args.port_offset,
+    };
+    hooks::around(&context.output, &place, Some(&project), "start", || {
+        context.wait(converge(context, &place, Ask::Start, &asked, args.stay))
+    })
+}
+
+/// `start` and `restart`: asks, waits, and stays where it shall.
+pub(super) async fn converge(
+    context: &Context,
+    place: &Place,
+    ask: Ask,
+    asked: &wire::Request,
+    stay: Stay,
+) -> Result<(), Error> {
+    let mut signals = Signals::new()?;
+    let ended = change::follow(&context.output, &place.home, ask, asked, &mut signals).await?;
+    match (ended, stay) {
+        (Ended::Interrupted(Came::Interrupt), Stay { attach: true, .. }) => {
+            attach::end(context, place, asked, &mut signals).await
+        }
+        (Ended::Interrupted(_), Stay { .. }) => Err(change::interrupted("stopped waiting; the fleet goes on starting")
+            .hint("`orchestra ps` shows it, `orchestra stop` stops it")),
+        (Ended::Over(Err(error)), _) => Err(error),
+        (Ended::Over(Ok(())), Stay { attach: true, logs }) => {
+            attach::run(context, place, asked, logs, &mut signals).await
+        }
+        (Ended::Over(Ok(())), Stay { attach: false, logs: true }) => {
+            tokio::select! {
+                followed = show::follow(context, place, &asked.select) => followed,
+                _ = signals.next() => Ok(()),
+            }
+        }
+        (Ended::Over(Ok(())), Stay { attach: false, logs: false }) => Ok(()),
+    }
+}

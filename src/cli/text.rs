@@ -1,0 +1,107 @@
+//! Text for people: what came from a service or a file can hold anything, so it is made harmless before a terminal sees it.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use unicode_width::UnicodeWidthStr;
+
+/// The text without control characters, on one line.
+pub(super) fn clean(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let one = |c: char| match c {
+        '\t' | '\n' => ' ',
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    Cow::Owned(text.trim_end().chars().map(one).collect())
+}
+
+/// Columns on a terminal.
+pub(super) fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// The text cut to `columns`, with `…` where something is missing.
+pub(super) fn cut(text: &str, columns: usize) -> Cow<'_, str> {
+    if width(text) <= columns {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::new();
+    for c in text.chars() {
+        if width(&out) + unicode_width::UnicodeWidthChar::width(c).unwrap_or(0) + 1 > columns {
+            break;
+        }
+        out.push(c);
+    }
+    out.push('…');
+    Cow::Owned(out)
+}
+
+/// `250ms`, `1.2s`, `3m05s`, `2h07m`, `5d03h`
+pub(super) fn time(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0 => format!("{}ms", span.as_millis()),
+        1..60 => format!("{:.1}s", (span.as_secs_f64() * 10.0).floor() / 10.0),
+        _ => age(span),
+    }
+}
+
+/// `12s`, `3m05s`, `2h07m`, `5d03h`
+pub(super) fn age(span: Duration) -> String {
+    let s = span.as_secs();
+    match s {
+        0..60 => format!("{s}s"),
+        60..3600 => format!("{}m{:02}s", s / 60, s % 60),
+        3600..86_400 => format!("{}h{:02}m", s / 3600, s / 60 % 60),
+        _ => format!("{}d{:02}h", s / 86_400, s / 3600 % 24),
+    }
+}
+
+/// `12.0M`, with the unit that keeps it short.
+pub(super) fn size(bytes: u64) -> String {
+    let (mut value, mut unit) = (bytes as f64, "B");
+    for next in ["K", "M", "G", "T"] {
+        if value < 1000.0 {
+            break;
+        }
+        (value, unit) = (value / 1024.0, next);
+    }
+    if value < 10.0 && unit != "B" { format!("{value:.1}{unit}") } else { format!("{value:.0}{unit}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_reaches_the_terminal_but_text() {
+        assert_eq!(clean("plain ü"), "plain ü");
+        assert_eq!(clean("a\x1b]52;x\x07\u{9b}b\nc\td"), "a\u{fffd}]52;x\u{fffd}\u{fffd}b c d");
+    }
+
+    #[test]
+    fn cutting_counts_columns() {
+        assert_eq!(cut("abc", 3), "abc");
+        assert_eq!(cut("abcd", 3), "ab…");
+        assert_eq!(cut("日本語", 4), "日…");
+    }
+
+    #[test]
+    fn spans_are_short() {
+        let of = |ms| (time(Duration::from_millis(ms)), age(Duration::from_millis(ms)));
+        assert_eq!(of(250), ("250ms".into(), "0s".into()));
+        assert_eq!(of(1299), ("1.2s".into(), "1s".into()));
+        assert_eq!(of(185_000), ("3m05s".into(), "3m05s".into()));
+        assert_eq!(of(7_620_000).1, "2h07m");
+        assert_eq!(of(442_800_000).1, "5d03h");
+    }
+
+    #[test]
+    fn sizes_are_short() {
+        let of: Vec<String> = [0, 999, 12_582_912, 3_000_000_000, 2 << 30].into_iter().map(size).collect();
+        assert_eq!(of, ["0B", "999B", "12M", "2.8G", "2.0G"]);
+    }
+}

@@ -1,0 +1,25 @@
+//! A supervisor for fleets of Go services on a developer's own machine.
+//!
+//! The modules, in reading order; each imports only from modules above it in this list of layers (see ARCHITECTURE.md).
+
+// L0: pure words and decisions.
+pub mod error;
+pub mod task;
+// L1: pure placing, shared configuration machinery, the operating system.
+pub mod config;
+pub mod scheduler;
+pub mod sys;
+// L2: one subject each.
+pub mod logs;
+pub mod services;
+pub mod shim;
+pub mod store;
+// L3: what executes tasks; a whole project.
+pub mod project;
+pub mod worker;
+// L4: decides.
+pub mod supervisor;
+// L5: the way in from other processes.
+pub mod api;
+// L7: the only printer.
+pub mod cli;

@@ -1,0 +1,231 @@
+//! Makes what a service wrote safe to show: text, tabs and colours remain; nothing else of it reaches a terminal.
+//!
+//! Removed are C0 and C1 controls, all escape sequences but colours (SGR), commands to the terminal (OSC, DCS, APC, PM, SOS) with their content, and the
+//! characters that turn the direction of text. Invalid UTF-8 becomes U+FFFD. A colour that is left open is closed at the end.
+
+use super::reader::is_plain;
+
+/// Whether colours of the service are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colours {
+    /// Kept, closed at the end of the line.
+    Keep,
+    /// Removed like all other sequences.
+    Remove,
+}
+
+/// No honest colour is longer.
+const LONGEST_SGR: usize = 64;
+const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
+const RESET: &[u8] = b"\x1b[0m";
+
+/// Appends `payload`, made safe, to `out`.
+#[inline]
+pub fn clean(payload: &[u8], colours: Colours, out: &mut Vec<u8>) {
+    if is_plain(payload) && memchr::memchr(b'\n', payload).is_none() {
+        out.extend_from_slice(payload);
+    } else {
+        rewrite(payload, colours, out);
+    }
+}
+
+#[cold]
+fn rewrite(payload: &[u8], colours: Colours, out: &mut Vec<u8>) {
+    let end = payload.iter().rposition(|byte| *byte != b'\r').map_or(0, |last| last + 1);
+    let bytes = &payload[..end];
+    let mut coloured = false;
+    let mut at = 0;
+    while at < bytes.len() {
+        at += match bytes[at] {
+            b'\t' | b' '..=b'~' => {
+                let len = bytes[at..].iter().take_while(|b| matches!(b, b'\t' | b' '..=b'~')).count();
+                out.extend_from_slice(&bytes[at..at + len]);
+                len
+            }
+            0x1b => {
+                let (len, sgr) = escape(&bytes[at..]);
+                if sgr && colours == Colours::Keep {
+                    coloured = !matches!(&bytes[at + 2..at + len - 1], b"" | b"0" | b"00");
+                    out.extend_from_slice(&bytes[at..at + len]);
+                }
+                len
+            }
+            // What a terminal would have moved to another place stays apart.
+            b'\r' | b'\n' | 0x0b | 0x0c => {
+                out.push(b' ');
+                1
+            }
+            0..=0x1f | 0x7f => 1,
+            _ => wide(&bytes[at..], out),
+        };
+    }
+    if coloured {
+        out.extend_from_slice(RESET);
+    }
+}
+
+/// The length of the sequence that begins with ESC, and whether it is a colour.
+fn escape(bytes: &[u8]) -> (usize, bool) {
+    match bytes.get(1) {
+        Some(b'[') => {
+            let (len, sgr) = control_sequence(&bytes[2..]);
+            (2 + len, sgr && len <= LONGEST_SGR)
+        }
+        Some(b']' | b'P' | b'X' | b'^' | b'_') => (2 + string(&bytes[2..]), false),
+        Some(0x20..=0x2f) => {
+            let len = bytes[1..].iter().take_while(|b| matches!(b, 0x20..=0x2f)).count();
+            let last = usize::from(matches!(bytes.get(1 + len), Some(0x30..=0x7e)));
+            (1 + len + last, false)
+        }
+        Some(0x30..=0x7e) => (2, false),
+        _ => (1, false),
+    }
+}
+
+/// The length of what follows `ESC [`, and whether it is a colour.
+fn control_sequence(bytes: &[u8]) -> (usize, bool) {
+    let parameters = bytes.iter().take_while(|b| matches!(b, 0x30..=0x3f)).count();
+    let between = bytes[parameters..].iter().take_while(|b| matches!(b, 0x20..=0x2f)).count();
+    let len = parameters + between;
+    match bytes.get(len) {
+        Some(b'm') if between == 0 && bytes[..parameters].iter().all(|b| matches!(b, b'0'..=b'9' | b';' | b':')) => {
+            (len + 1, true)
+        }
+        Some(0x40..=0x7e) => (len + 1, false),
+        _ => (len, false),
+    }
+}
+
+/// The length of the content of a command to the terminal with its end; 0 without an end: then its text is shown as text, so that nothing is hidden.
+fn string(bytes: &[u8]) -> usize {
+    for (at, byte) in bytes.iter().enumerate() {
+        match byte {
+            0x07 => return at + 1,
+            0x1b if bytes.get(at + 1) == Some(&b'\\') => return at + 2,
+            0x9c if at > 0 && bytes[at - 1] == 0xc2 => return at + 1,
+            _ => {}
+        }
+    }
+    0
+}
+
+/// One character beyond ASCII, or one stretch of what is none; returns its length.
+fn wide(bytes: &[u8], out: &mut Vec<u8>) -> usize {
+    let Some(chunk) = bytes[..bytes.len().min(4)].utf8_chunks().next() else { return 1 };
+    let Some(char) = chunk.valid().chars().next() else {
+        out.extend_from_slice(REPLACEMENT);
+        return chunk.invalid().len().max(1);
+    };
+    let len = char.len_utf8();
+    match char {
+        '\u{9b}' => return len + control_sequence(&bytes[len..]).0,
+        '\u{90}' | '\u{98}' | '\u{9d}'..='\u{9f}' => return len + string(&bytes[len..]),
+        _ if is_hidden(char) => {}
+        _ => out.extend_from_slice(&bytes[..len]),
+    }
+    len
+}
+
+/// C1 controls, line separators and what turns the direction of text.
+pub fn is_hidden(char: char) -> bool {
+    matches!(char, '\u{80}'..='\u{9f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}' | '\u{200e}' | '\u{200f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn with(colours: Colours, payload: &[u8]) -> String {
+        let mut out = Vec::new();
+        clean(payload, colours, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn text_and_colours_remain() {
+        assert_eq!(with(Colours::Keep, "plain\ttext, žluťoučký 🐎".as_bytes()), "plain\ttext, žluťoučký 🐎");
+        assert_eq!(with(Colours::Keep, b"\x1b[1;31mred\x1b[0m"), "\x1b[1;31mred\x1b[0m");
+        assert_eq!(with(Colours::Keep, b"\x1b[38:2::1:2:3mopen"), "\x1b[38:2::1:2:3mopen\x1b[0m");
+        assert_eq!(with(Colours::Remove, b"\x1b[1;31mred\x1b[0m"), "red");
+    }
+
+    #[test]
+    fn everything_else_goes() {
+        let cases: [(&[u8], &str); 22] = [
+            (b"a\x1b]52;c;ZXZpbA==\x07b", "ab"),
+            (b"a\x1b]0;title\x1b\\b", "ab"),
+            (b"a\x1b]0;never ended", "a0;never ended"),
+            (b"a\x1bPq#0\x1b\\b", "ab"),
+            (b"a\x1b_app\x1b\\b\x1b^pm\x1b\\c\x1bXsos\x1b\\d", "abcd"),
+            (b"a\x1b[6nb", "ab"),
+            (b"a\x1b[2J\x1b[Hb", "ab"),
+            (b"a\x1b[?1049hb", "ab"),
+            (b"a\x1b[>4;1mb", "ab"),
+            (b"a\x1bcb", "ab"),
+            (b"a\x1b(0b", "ab"),
+            (b"a\x1b", "a"),
+            (b"a\x1b[", "a"),
+            (b"a\x1b[31", "a"),
+            (b"a\xc2\x9b6nb", "ab"),
+            (b"a\xc2\x9d0;t\xc2\x9cb", "ab"),
+            (b"a\x9b6nb", "a\u{fffd}6nb"),
+            (b"a\xffb\xe2\x82", "a\u{fffd}b\u{fffd}"),
+            (b"\x00\x08a\x07\x7fb\r\r", "ab"),
+            (b"10%\r20%", "10% 20%"),
+            ("a\u{202e}b\u{2066}c".as_bytes(), "abc"),
+            (b"\x1b\x1b[31m\x1b]x", "x"),
+        ];
+        for (payload, expected) in cases {
+            assert_eq!(with(Colours::Remove, payload), expected, "{payload:?}");
+        }
+    }
+
+    /// Only text, tabs and colours.
+    fn is_safe(mut text: &str) -> bool {
+        while let Some(at) = text.find(|c: char| (c.is_control() && c != '\t') || is_hidden(c)) {
+            let Some(rest) = text[at..].strip_prefix("\x1b[") else { return false };
+            let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';' || c == ':');
+            let Some(rest) = rest.strip_prefix('m') else { return false };
+            text = rest;
+        }
+        true
+    }
+
+    fn nasty() -> impl Strategy<Value = Vec<u8>> {
+        let bits: [&[u8]; 16] = [
+            b"\x1b",
+            b"[",
+            b"]",
+            b"31",
+            b"m",
+            b"\x07",
+            b"\x1b\\",
+            b"\xc2\x9b",
+            b"\xc2",
+            b"\x9b",
+            b"P",
+            b"\x1b[0m",
+            b"text",
+            b"\r",
+            b"\n",
+            "\u{202e}".as_bytes(),
+        ];
+        let bit = prop_oneof![
+            prop::sample::select(bits.to_vec()).prop_map(<[u8]>::to_vec),
+            any::<u8>().prop_map(|byte| vec![byte]),
+        ];
+        prop::collection::vec(bit, 0..40).prop_map(|bits| bits.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn output_is_safe(payload in nasty()) {
+            let kept = with(Colours::Keep, &payload);
+            prop_assert!(is_safe(&kept), "{kept:?}");
+            let removed = with(Colours::Remove, &payload);
+            prop_assert!(is_safe(&removed) && !removed.contains('\x1b'), "{removed:?}");
+            prop_assert_eq!(with(Colours::Remove, removed.as_bytes()), removed);
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The log engine: segment files, their one writer and their readers.
+//!
+//! Records lie in segments (`record`, `stamp`, `segments`), written by the `writer`; a `reader` reads one folder, `merge` puts the folders in order,
+//! `lines` joins pieces and asks the `filter`; `view` is all of it together, for whoever shows logs. `clean` makes bytes safe for a terminal.
+
+pub mod clean;
+pub mod clock;
+pub mod filter;
+pub mod follow;
+pub mod last;
+pub mod level;
+pub mod lines;
+pub mod merge;
+pub mod output;
+pub mod reader;
+pub mod record;
+pub mod segments;
+pub mod sources;
+pub mod stamp;
+pub mod tail;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod total;
+pub mod view;
+pub mod writer;

@@ -1,0 +1,146 @@
+//! What builds a service's binary, and which services share a build.
+//!
+//! Two services share one where package folder, flags, hooks and those variables are equal that matter to `go`. The binary is named after the first of
+//! them by name, whatever is selected, so that a name always means the same code.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use super::check::{Package, package_folder};
+use super::settings::Hash;
+use crate::config::env::{Layers, Origin, Variable};
+use crate::config::problem::Problem;
+use crate::services::spec::{Program, ServiceConfig};
+use crate::task::id::{BuildKey, ServiceName};
+
+/// A build with all but its output's name.
+#[derive(Clone, Debug)]
+pub struct Build {
+    /// Equal keys share it.
+    pub key: BuildKey,
+    /// Where `go build` runs.
+    pub dir: PathBuf,
+    /// `.` or an import path.
+    pub package: String,
+    /// All flags.
+    pub flags: Vec<String>,
+    /// Over the service's environment.
+    env: BTreeMap<OsString, OsString>,
+}
+
+/// The build of a service; `None` where it runs another program.
+pub fn of(config: &ServiceConfig, layers: &Layers<'_>, race: bool) -> Result<Option<Build>, Vec<Problem>> {
+    let Program::Go(package) = &config.program else { return Ok(None) };
+    let mut problems = Vec::new();
+    let ldflags = match config.build.ldflags.as_ref().map(|template| layers.fill_text(template)) {
+        Some(Err(problem)) => {
+            problems.push(problem);
+            None
+        }
+        Some(Ok(text)) => Some(text),
+        None => None,
+    };
+    let mut env = BTreeMap::new();
+    for (key, template) in &config.build.env {
+        match layers.fill(template) {
+            Ok(value) => drop(env.insert(OsString::from(key), super::environment::os(value))),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let relevant = match layers.some(&|_, key| matters_to_go(key)) {
+        Ok(relevant) => relevant,
+        Err(more) => {
+            problems.extend(more);
+            BTreeMap::new()
+        }
+    };
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let (dir, package) = match package_folder(&config.folder, &package.value) {
+        Package::Folder(folder) => (folder, ".".to_owned()),
+        Package::Import(path) => (config.folder.clone(), path),
+    };
+    let flags = flags(config, ldflags.as_deref(), race);
+    let key = key(config, (&dir, &package), &flags, &relevant, &env);
+    Ok(Some(Build { key, dir, package, flags, env }))
+}
+
+fn flags(config: &ServiceConfig, ldflags: Option<&str>, race: bool) -> Vec<String> {
+    let build = &config.build;
+    let mut out = vec!["-buildvcs=false".to_owned()];
+    if !build.tags.is_empty() {
+        out.push(format!("-tags={}", build.tags.join(",")));
+    }
+    // `go` takes the last `-ldflags` only, so that both wishes are one flag.
+    let no_dwarf = build.no_dwarf.then_some("-w");
+    let ldflags: Vec<&str> =
+        ldflags.into_iter().map(str::trim).chain(no_dwarf).filter(|text| !text.is_empty()).collect();
+    if !ldflags.is_empty() {
+        out.push(format!("-ldflags={}", ldflags.join(" ")));
+    }
+    if build.race || race {
+        out.push("-race".to_owned());
+    }
+    if build.debug {
+        out.push("-gcflags=all=-N -l".to_owned());
+    }
+    out.extend(build.flags.iter().cloned());
+    out
+}
+
+/// Variables that change what `go build` makes or where it finds things.
+fn matters_to_go(key: &OsStr) -> bool {
+    let Some(key) = key.to_str() else { return false };
+    let go = key.starts_with("GO") && !key.starts_with("GOOGLE");
+    go || key.starts_with("CGO_")
+        || key.starts_with("PKG_CONFIG")
+        || ["CC", "CXX", "FC", "AR", "PATH", "HOME"].contains(&key)
+}
+
+fn key(
+    config: &ServiceConfig,
+    (dir, package): (&PathBuf, &str),
+    flags: &[String],
+    relevant: &BTreeMap<OsString, Variable>,
+    env: &BTreeMap<OsString, OsString>,
+) -> BuildKey {
+    // Two names of one folder are one package.
+    let real = dir.canonicalize().unwrap_or_else(|_| dir.clone());
+    let mut all: BTreeMap<&OsString, &OsString> =
+        relevant.iter().map(|(key, variable)| (key, &variable.value)).collect();
+    all.extend(env);
+    let hash = Hash::new()
+        .os(real.as_os_str())
+        .text(package)
+        .each(flags, |hash, flag| hash.text(flag))
+        .each(all, |hash, (key, value)| hash.os(key).os(value))
+        .each(&config.build.before, |hash, command| hash.each(command, |hash, word| hash.text(word)));
+    BuildKey(hash.hex())
+}
+
+/// For each key the service that the binary is named after.
+pub fn names(builds: &BTreeMap<ServiceName, Build>) -> BTreeMap<BuildKey, ServiceName> {
+    let mut out = BTreeMap::new();
+    for (name, build) in builds {
+        out.entry(build.key.clone()).or_insert_with(|| name.clone());
+    }
+    out
+}
+
+impl Build {
+    /// The whole environment of the build: the service's without addresses and what names the instance, and `build.env` over it.
+    pub fn env(&self, layers: &Layers<'_>) -> Result<Vec<(OsString, OsString)>, Vec<Problem>> {
+        let shared = layers.some(&|origin, _| !matches!(origin, Origin::Color | Origin::Found | Origin::Orchestra))?;
+        let mut out: BTreeMap<OsString, OsString> =
+            shared.into_iter().map(|(key, variable)| (key, variable.value)).collect();
+        out.extend(self.env.clone());
+        Ok(out.into_iter().collect())
+    }
+}
+
+/// The names of services whose builds are one.
+pub fn sharing(builds: &BTreeMap<ServiceName, Build>, key: &BuildKey) -> BTreeSet<ServiceName> {
+    builds.iter().filter(|(_, build)| build.key == *key).map(|(name, _)| name.clone()).collect()
+}

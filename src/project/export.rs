@@ -1,0 +1,82 @@
+//! `export KEY='value'` lines that every POSIX shell takes, whatever the bytes.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+use crate::config::env::{Origin, Variable, masked};
+
+/// The lines of all variables but the caller's own. Names that no shell takes are left out; the second value lists them.
+pub fn lines(variables: &BTreeMap<OsString, Variable>) -> (Vec<u8>, Vec<String>) {
+    let (mut out, mut skipped) = (Vec::new(), Vec::new());
+    for (key, variable) in variables.iter().filter(|(_, variable)| variable.origin != Origin::Caller) {
+        if !is_name(key) {
+            skipped.push(key.to_string_lossy().into_owned());
+            continue;
+        }
+        out.extend_from_slice(b"export ");
+        out.extend_from_slice(key.as_bytes());
+        out.push(b'=');
+        out.extend_from_slice(&quote(&variable.value));
+        out.push(b'\n');
+    }
+    (out, skipped)
+}
+
+/// What files and orchestra set, as it may be shown: without the caller's variables and the addresses of others, secrets masked.
+pub fn shown(variables: &BTreeMap<OsString, Variable>) -> Vec<(String, String)> {
+    let set = variables.iter().filter(|(_, variable)| !matches!(variable.origin, Origin::Caller | Origin::Found));
+    let text = |text: &OsStr| text.to_string_lossy().into_owned();
+    let value = |key: &OsStr, variable: &Variable| match variable.origin {
+        // Ports, names and numbers, also those of a service called `auth`.
+        Origin::Orchestra => text(&variable.value),
+        _ => masked(&text(key), &text(&variable.value)),
+    };
+    set.map(|(key, variable)| (text(key), value(key, variable))).collect()
+}
+
+/// A text between single quotes, each of its own as `'\''`.
+pub fn quote(text: &OsStr) -> Vec<u8> {
+    let mut out = vec![b'\''];
+    for byte in text.as_bytes() {
+        match byte {
+            b'\'' => out.extend_from_slice(br"'\''"),
+            byte => out.push(*byte),
+        }
+    }
+    out.push(b'\'');
+    out
+}
+
+fn is_name(key: &OsStr) -> bool {
+    let bytes = key.as_bytes();
+    let plain = bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    plain && bytes.first().is_some_and(|byte| !byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_safe_for_a_shell() {
+        let variable = |origin, value: &str| Variable { origin, value: value.into() };
+        let all = BTreeMap::from([
+            ("HOME".into(), variable(Origin::Caller, "/root")),
+            ("A".into(), variable(Origin::Project, "it's $(touch x) `y` \\ \n z")),
+            ("B.C".into(), variable(Origin::Project, "1")),
+            ("EMPTY".into(), variable(Origin::Orchestra, "")),
+        ]);
+        let (text, skipped) = lines(&all);
+        assert_eq!(String::from_utf8(text).unwrap(), "export A='it'\\''s $(touch x) `y` \\ \n z'\nexport EMPTY=''\n");
+        assert_eq!(skipped, ["B.C"]);
+        let secret = BTreeMap::from([
+            ("API_KEY".into(), variable(Origin::Service, "x")),
+            ("HOME".into(), variable(Origin::Caller, "y")),
+            ("HELLO_ADDR".into(), variable(Origin::Found, "127.0.0.1:81")),
+            ("PORT_AUTH".into(), variable(Origin::Orchestra, "80")),
+        ]);
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        assert_eq!(shown(&secret), [pair("API_KEY", "********"), pair("PORT_AUTH", "80")]);
+    }
+}

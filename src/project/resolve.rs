@@ -1,0 +1,384 @@
+//! From a project and a caller to complete specs: environments, ports, argv, probes, builds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::build::{self, Build};
+use super::check;
+use super::clashes::{self, Claim};
+use super::environment::{self, BasePort, OfService, Shared};
+use super::ports::AutoPorts;
+use super::probes::{Probes, default_probe};
+use super::{Project, Service, settings};
+use crate::config::env::{Layers, Origin, Variable};
+use crate::config::problem::{self, Problem};
+use crate::config::template::Template;
+use crate::services::spec::{ProbeConfig, Program};
+use crate::sys::home::Home;
+use crate::task::environment::Environment;
+use crate::task::id::{BuildKey, InstanceId, ServiceName, Settings};
+use crate::task::spec::{BuildSpec, Caller, Condition, Kind, Need, Port, RunSpec, ServiceSpec};
+
+/// Who asked, and what they had.
+#[derive(Clone, Debug)]
+pub struct CallerEnv {
+    /// The environment.
+    pub env: Vec<(OsString, OsString)>,
+    /// Mask and limits.
+    pub caller: Caller,
+    /// The command they typed, whose section of the project's file holds: `start`, `restart`, …
+    pub command: String,
+}
+
+/// What the command line says of a service, above its file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Overrides {
+    /// How many copies.
+    pub scale: Option<u32>,
+    /// `-e K=V`.
+    pub env: Vec<(OsString, OsString)>,
+    /// Build with the race detector.
+    pub race: bool,
+    /// Instead of the project's.
+    pub port_offset: Option<i32>,
+}
+
+/// Everything that resolving depends on.
+pub struct ResolveInput<'a> {
+    /// Where binaries and state are.
+    pub home: &'a Home,
+    /// Which services are wanted.
+    pub services: &'a [ServiceName],
+    /// Who started each service last.
+    pub callers: BTreeMap<ServiceName, Arc<CallerEnv>>,
+    /// Who asks now: for every other service.
+    pub default_caller: Arc<CallerEnv>,
+    /// What the command line says.
+    pub overrides: BTreeMap<ServiceName, Overrides>,
+    /// Added to every fixed host port, instead of the project's.
+    pub port_offset: Option<i32>,
+    /// Who gives ports to `auto`.
+    pub auto_ports: &'a mut dyn AutoPorts,
+}
+
+impl Project {
+    /// The specs of the wanted services, in the order of the request; every problem at once.
+    pub fn resolve(&self, input: &mut ResolveInput<'_>) -> Result<Vec<ServiceSpec>, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut resolver = Resolver::new(self, input, &mut problems);
+        resolver.find_builds(&mut problems);
+        resolver.clashes(&mut problems);
+        let mut out = Vec::new();
+        for name in input.services.iter().filter(|name| self.services.contains_key(name)) {
+            match resolver.service(name) {
+                Ok(spec) => out.push(spec),
+                Err(more) => problems.extend(more),
+            }
+        }
+        problem::sort(&mut problems);
+        if problems.is_empty() { Ok(out) } else { Err(problems) }
+    }
+
+    /// What an instance of a service finds in its environment, and where each variable comes from: for `why` and `export`.
+    pub fn environment(
+        &self,
+        input: &mut ResolveInput<'_>,
+        of: &InstanceId,
+    ) -> Result<BTreeMap<OsString, Variable>, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let resolver = Resolver::new(self, input, &mut problems);
+        match resolver.parts.get(&of.service) {
+            Some(part) => resolver.variables(part, of.number),
+            None => Err(problems),
+        }
+    }
+
+    /// The project's own variables, as the hooks of a command and `export` see them.
+    pub fn own_environment(&self, input: &mut ResolveInput<'_>) -> Result<BTreeMap<OsString, Variable>, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let resolver = Resolver::new(self, input, &mut problems);
+        let own = [("ORCHESTRA_PROJECT".into(), crate::config::env::Raw::Exact(self.name.clone().into()))].into();
+        let mut layers = resolver.shared.of_project(&input.default_caller);
+        layers.push(Origin::Orchestra, &own);
+        layers.all()
+    }
+}
+
+/// What is known of one service before its instances are made.
+struct Part<'a> {
+    service: &'a Service,
+    wanted: bool,
+    own: OfService,
+    caller: Arc<CallerEnv>,
+    base: Vec<BasePort>,
+    scale: u32,
+    /// The ports of every instance; those of the first also where there is none.
+    ports: Vec<Vec<Port>>,
+}
+
+struct Resolver<'a> {
+    project: &'a Project,
+    bin: PathBuf,
+    race: BTreeSet<ServiceName>,
+    shared: Shared,
+    parts: BTreeMap<ServiceName, Part<'a>>,
+    builds: BTreeMap<ServiceName, Build>,
+    /// After whom the binary of a build is named.
+    outputs: BTreeMap<BuildKey, ServiceName>,
+    offset: i32,
+}
+
+impl<'a> Resolver<'a> {
+    fn new(project: &'a Project, input: &mut ResolveInput<'_>, problems: &mut Vec<Problem>) -> Resolver<'a> {
+        let mut shared = Shared::new(project, input);
+        let offset = input.port_offset.unwrap_or(project.port_offset);
+        let (mut parts, mut found) = (BTreeMap::new(), BTreeMap::new());
+        for (name, service) in &project.services {
+            let wanted = input.services.contains(name);
+            match part(service, wanted, &shared, offset, input) {
+                Ok(part) => {
+                    found.insert(
+                        name.clone(),
+                        environment::addresses(name, part.ports.first().map_or(&[], Vec::as_slice)),
+                    );
+                    parts.insert(name.clone(), part);
+                }
+                // Others only lack its address.
+                Err(more) if wanted => problems.extend(more),
+                Err(_) => {}
+            }
+        }
+        for (name, vendor) in &project.vendors {
+            let ports =
+                environment::vendor_ports(vendor, &shared.of_project(&input.default_caller), offset, input.auto_ports);
+            found.insert(name.clone(), environment::addresses(name, &ports));
+        }
+        shared.publish(found);
+        let race =
+            input.overrides.iter().filter(|(_, overrides)| overrides.race).map(|(name, _)| name.clone()).collect();
+        Resolver {
+            project,
+            bin: input.home.bin(),
+            race,
+            shared,
+            parts,
+            builds: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+            offset,
+        }
+    }
+
+    /// The builds of all services, also of those not wanted: the names of binaries do not depend on the selection.
+    fn find_builds(&mut self, problems: &mut Vec<Problem>) {
+        let mut builds = BTreeMap::new();
+        for (name, part) in &self.parts {
+            let own = environment::own(self.project, name, 1, &part.ports);
+            let layers = self.layers(part, &own);
+            match build::of(&part.service.config, &layers, self.race.contains(name)) {
+                Ok(build) => builds.extend(build.map(|build| (name.clone(), build))),
+                Err(more) if part.wanted => problems.extend(more),
+                Err(_) => {}
+            }
+        }
+        self.outputs = build::names(&builds);
+        self.builds = builds;
+    }
+
+    fn layers<'s>(&'s self, part: &'s Part<'_>, own: &'s crate::config::env::Layer) -> Layers<'s> {
+        let mut layers = self.shared.of_service(part.service, &part.own, &part.caller);
+        layers.push(Origin::Orchestra, own);
+        layers
+    }
+
+    fn variables(&self, part: &Part<'_>, instance: u32) -> Result<BTreeMap<OsString, Variable>, Vec<Problem>> {
+        let own = environment::own(self.project, &part.service.config.name, instance, &part.ports);
+        self.layers(part, &own).all()
+    }
+
+    /// Two instances on one port, where at least one of them is wanted.
+    fn clashes(&self, problems: &mut Vec<Problem>) {
+        let mut claims = Vec::new();
+        // The wanted come last, so that the problem stands at one of them.
+        let (wanted, others): (Vec<_>, Vec<_>) = self.parts.iter().partition(|(_, part)| part.wanted);
+        let others = others.into_iter().filter(|(_, part)| part.service.config.enabled);
+        claims.extend(clashes::vendor_claims(self.project).into_iter().map(|claim| self.shifted(claim)));
+        let fixed = claims.len();
+        claims.extend(others.flat_map(|(name, part)| part_claims(name, part)));
+        let known = claims.len();
+        let among_others = clashes::clashes(&claims[fixed..known]);
+        claims.extend(wanted.into_iter().flat_map(|(name, part)| part_claims(name, part)));
+        problems.extend(clashes::clashes(&claims).into_iter().filter(|problem| !among_others.contains(problem)));
+    }
+
+    fn shifted(&self, claim: Claim) -> Claim {
+        let number = i64::from(claim.number) + i64::from(self.offset);
+        Claim { number: u32::try_from(number).unwrap_or(u32::MAX), ..claim }
+    }
+
+    fn service(&self, name: &ServiceName) -> Result<ServiceSpec, Vec<Problem>> {
+        // One that is missing here has its problems told already.
+        let Some(part) = self.parts.get(name) else { return Err(Vec::new()) };
+        let config = &part.service.config;
+        let build = self.builds.get(name).map(|build| self.build(part, build)).transpose()?;
+        let binary = build.as_ref().map(|build| build.output.as_path());
+        let (mut runs, mut problems) = (Vec::new(), Vec::new());
+        for instance in 1..=part.scale {
+            match self.run(part, instance, binary) {
+                Ok(run) => runs.push(Arc::new(run)),
+                Err(more) => problems.extend(more),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let is_job = |name: &ServiceName| {
+            self.project.services.get(name).is_some_and(|service| service.config.kind == Kind::Job)
+        };
+        let needs = config.needs.iter().map(|need| {
+            let default = if is_job(&need.service) { Condition::Completed } else { Condition::Ready };
+            Need { service: need.service.clone(), condition: need.condition.unwrap_or(default) }
+        });
+        let restart = config.restart.clone();
+        Ok(ServiceSpec { name: name.clone(), kind: config.kind, build, needs: needs.collect(), restart, runs })
+    }
+
+    fn build(&self, part: &Part<'_>, build: &Build) -> Result<BuildSpec, Vec<Problem>> {
+        let config = &part.service.config;
+        let own = environment::own(self.project, &config.name, 1, &part.ports);
+        let output = self.outputs.get(&build.key).unwrap_or(&config.name);
+        Ok(BuildSpec {
+            key: build.key.clone(),
+            service: output.clone(),
+            dir: build.dir.clone(),
+            package: build.package.clone(),
+            flags: build.flags.clone(),
+            env: build.env(&self.layers(part, &own))?,
+            before: config.build.before.clone(),
+            output: self.bin.join(output.as_str()),
+            caller: part.caller.caller.clone(),
+        })
+    }
+
+    fn run(&self, part: &Part<'_>, instance: u32, binary: Option<&Path>) -> Result<RunSpec, Vec<Problem>> {
+        let config = &part.service.config;
+        let own = environment::own(self.project, &config.name, instance, &part.ports);
+        let layers = self.layers(part, &own);
+        let own_variables = layers.some(&|origin, _| origin != Origin::Found)?;
+        let ports = part.ports.get(instance as usize - 1).cloned().unwrap_or_default();
+        let dir = check::plain(&config.folder.join(&config.dir.value));
+        let mut problems = Vec::new();
+        let argv = argv(config, &layers, binary, &dir, &mut problems);
+        let probes = Probes { config, base: &part.base, layers: &layers, ports: &ports };
+        let mut probe = |probe: &ProbeConfig| match probes.probe(probe) {
+            Ok(probe) => Some(probe),
+            Err(problem) => {
+                problems.push(problem);
+                None
+            }
+        };
+        let ready = config.ready.as_ref().map(&mut probe);
+        let live = config.live.as_ref().and_then(&mut probe);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let mut spec = RunSpec {
+            instance: InstanceId { service: config.name.clone(), number: instance },
+            argv,
+            dir,
+            env: Environment::default(),
+            ready: ready.flatten().unwrap_or_else(|| default_probe(config.kind, &ports)),
+            ports,
+            live,
+            stop: config.stop.clone(),
+            before: config.before.clone(),
+            after: config.after.clone(),
+            tty: config.tty,
+            resources: config.resources,
+            caller: part.caller.caller.clone(),
+            log_keep: self.project.logs.keep,
+            settings: Settings(String::new()),
+        };
+        let needed = config.needs.iter().filter_map(|need| self.shared.found.get(&need.service)).flatten();
+        spec.settings = settings::of(&spec, config.color, &own_variables, needed);
+        spec.env = self.shared.with_addresses(own_variables);
+        Ok(spec)
+    }
+}
+
+fn part<'a>(
+    service: &'a Service,
+    wanted: bool,
+    shared: &Shared,
+    offset: i32,
+    input: &mut ResolveInput<'_>,
+) -> Result<Part<'a>, Vec<Problem>> {
+    let name = &service.config.name;
+    let none = Overrides::default();
+    let overrides = input.overrides.get(name).unwrap_or(&none);
+    let own = OfService::new(service, &overrides.env);
+    let caller = input.callers.get(name).unwrap_or(&input.default_caller).clone();
+    let base = environment::base_ports(service, &shared.of_service(service, &own, &caller))?;
+    let scale = overrides.scale.unwrap_or(service.config.scale);
+    let offset = overrides.port_offset.unwrap_or(offset);
+    let mut ports = Vec::new();
+    for instance in 1..=scale.max(1) {
+        ports.push(
+            environment::instance_ports(name, instance, &base, offset, input.auto_ports)
+                .map_err(|problem| vec![problem])?,
+        );
+    }
+    Ok(Part { service, wanted, own, caller, base, scale, ports })
+}
+
+fn part_claims(name: &ServiceName, part: &Part<'_>) -> Vec<Claim> {
+    let all = part
+        .ports
+        .iter()
+        .zip(1..=part.scale)
+        .flat_map(|(ports, instance)| ports.iter().map(move |port| (instance, port)));
+    let claim = |(instance, port): (u32, &Port)| Claim {
+        service: name.clone(),
+        instance,
+        port: port.name.clone(),
+        number: u32::from(port.number),
+        protocol: port.protocol,
+        place: part
+            .base
+            .iter()
+            .find(|base| base.name == port.name)
+            .map_or(&part.service.config.place, |base| &base.place)
+            .clone(),
+    };
+    all.map(claim).collect()
+}
+
+fn argv(
+    config: &crate::services::spec::ServiceConfig,
+    layers: &Layers<'_>,
+    binary: Option<&Path>,
+    dir: &Path,
+    problems: &mut Vec<Problem>,
+) -> Vec<OsString> {
+    let mut fill = |template: &Template| match layers.fill(template) {
+        Ok(bytes) => environment::os(bytes),
+        Err(problem) => {
+            problems.push(problem);
+            OsString::new()
+        }
+    };
+    let mut argv: Vec<OsString> = match (&config.program, binary) {
+        (Program::Command(words), _) => words.iter().map(&mut fill).collect(),
+        (Program::Go(_), Some(binary)) => vec![binary.into()],
+        (Program::Go(_), None) => Vec::new(),
+    };
+    argv.extend(config.args.iter().map(&mut fill));
+    if let Some(program) = argv.first_mut() {
+        let relative = Path::new(program).is_relative() && program.as_encoded_bytes().contains(&b'/');
+        if relative {
+            *program = dir.join(&*program).into();
+        }
+    }
+    argv
+}

@@ -1,0 +1,118 @@
+//! Hashes that stay the same from one run and one binary of orchestra to the next: 128-bit FNV-1a over length-prefixed fields.
+//!
+//! The hash of an instance's settings covers what configuration decides: argv, working directory, the variables that files, the command line and
+//! orchestra set, its ports, its probes, how it is stopped, its terminal and its hooks. It leaves out the caller's other variables, `ORCHESTRA_SCALE`
+//! and the list of peers (another copy is no reason to restart this one), and the addresses of services it does not depend on.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+use super::environment;
+use crate::config::env::{Origin, Variable};
+use crate::task::id::Settings;
+use crate::task::spec::RunSpec;
+
+/// The settings of one instance: `own` are its variables without the addresses of others, `needed` the addresses of those it depends on.
+pub fn of<'a>(
+    spec: &RunSpec,
+    color: bool,
+    own: &'a BTreeMap<OsString, Variable>,
+    needed: impl Iterator<Item = &'a (OsString, OsString)>,
+) -> Settings {
+    let counted =
+        own.iter().filter(|(key, variable)| counts(key, variable)).map(|(key, variable)| (key, &variable.value));
+    let addresses = needed.filter(|(key, _)| !own.contains_key(key)).map(|(key, value)| (key, value));
+    let words = |hash: Hash, command: &Vec<String>| hash.each(command, |hash, word| hash.text(word));
+    let hash = Hash::new()
+        .each(&spec.argv, |hash, word| hash.os(word))
+        .os(spec.dir.as_os_str())
+        .each(counted.chain(addresses), |hash, (key, value)| hash.os(key).os(value))
+        .text(&format!("{:?} {:?} {:?} {:?}", spec.ports, spec.ready, spec.live, spec.stop))
+        .text(&format!("{} {color}", spec.tty))
+        .each(&spec.before, words)
+        .each(&spec.after, words);
+    Settings(hash.hex())
+}
+
+fn counts(key: &OsStr, variable: &Variable) -> bool {
+    match variable.origin {
+        Origin::Caller | Origin::Found => false,
+        Origin::Orchestra => !environment::is_about_others(key),
+        Origin::Color
+        | Origin::ProjectFile
+        | Origin::Project
+        | Origin::Command
+        | Origin::ServiceFile
+        | Origin::Service
+        | Origin::Line => true,
+    }
+}
+
+/// A running hash.
+#[derive(Clone, Copy, Debug)]
+pub struct Hash(u128);
+
+impl Default for Hash {
+    fn default() -> Self {
+        Hash::new()
+    }
+}
+
+impl Hash {
+    /// An empty one.
+    pub fn new() -> Hash {
+        Hash(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d)
+    }
+
+    /// Adds one field.
+    pub fn bytes(mut self, bytes: &[u8]) -> Hash {
+        let length = (bytes.len() as u64).to_le_bytes();
+        for byte in length.iter().chain(bytes) {
+            self.0 = (self.0 ^ u128::from(*byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
+        }
+        self
+    }
+
+    /// Adds a text.
+    pub fn text(self, text: &str) -> Hash {
+        self.bytes(text.as_bytes())
+    }
+
+    /// Adds a text of the system.
+    pub fn os(self, text: &OsStr) -> Hash {
+        self.bytes(text.as_bytes())
+    }
+
+    /// Adds a list, and how long it is.
+    pub fn each<T>(self, items: impl IntoIterator<Item = T>, add: impl Fn(Hash, T) -> Hash) -> Hash {
+        let (mut hash, mut count) = (self, 0_u64);
+        for item in items {
+            hash = add(hash, item);
+            count += 1;
+        }
+        hash.bytes(&count.to_le_bytes())
+    }
+
+    /// 32 hexadecimal digits.
+    pub fn hex(self) -> String {
+        format!("{:032x}", self.0)
+    }
+
+    /// 64 bits of it.
+    pub fn short(self) -> u64 {
+        (self.0 ^ (self.0 >> 64)) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_do_not_run_into_each_other_and_the_hash_is_frozen() {
+        assert_ne!(Hash::new().text("ab").text("c").hex(), Hash::new().text("a").text("bc").hex());
+        assert_ne!(Hash::new().each(["a"], Hash::text).hex(), Hash::new().each(["a", ""], Hash::text).hex());
+        assert_eq!(Hash::new().text("api").hex(), "e26a08aaba3843d82945a821b0df03da");
+    }
+}

@@ -1,0 +1,136 @@
+//! The shim's side of the control connections: one inherited from the supervisor, further ones accepted on a socket.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+
+use super::wire::{Event, Order};
+use crate::sys::os;
+
+/// So many connections at a time; a further one is closed at once.
+pub(super) const CONNECTIONS: usize = 8;
+
+#[derive(Debug)]
+struct Connection {
+    stream: UnixStream,
+    line: [u8; 128],
+    len: usize,
+    supervisor: bool,
+}
+
+/// All connections.
+#[derive(Debug)]
+pub(super) struct Control {
+    listener: UnixListener,
+    connections: [Option<Connection>; CONNECTIONS],
+}
+
+impl Control {
+    /// `first` is the one inherited from the supervisor.
+    pub(super) fn new(first: UnixStream, listener: UnixListener) -> io::Result<Control> {
+        listener.set_nonblocking(true)?;
+        let mut control = Control { listener, connections: Default::default() };
+        control.add(first, true)?;
+        Ok(control)
+    }
+
+    pub(super) fn listener(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+
+    pub(super) fn connection(&self, at: usize) -> Option<BorrowedFd<'_>> {
+        self.connections.get(at)?.as_ref().map(|c| c.stream.as_fd())
+    }
+
+    /// Whether a supervisor is connected.
+    pub(super) fn has_supervisor(&self) -> bool {
+        self.connections.iter().flatten().any(|c| c.supervisor)
+    }
+
+    /// Accepts one connection of our own user and tells it `events`.
+    pub(super) fn accept(&mut self, events: &[Option<Event>]) {
+        let Ok((stream, _)) = self.listener.accept() else { return };
+        if !os::peer_uid(&stream).is_ok_and(|uid| uid == nix::unistd::geteuid().as_raw()) {
+            return;
+        }
+        if let Ok(at) = self.add(stream, false) {
+            for event in events.iter().flatten() {
+                self.tell_one(at, event);
+            }
+        }
+    }
+
+    fn add(&mut self, stream: UnixStream, supervisor: bool) -> io::Result<usize> {
+        stream.set_nonblocking(true)?;
+        let at = self
+            .connections
+            .iter()
+            .position(Option::is_none)
+            .ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionRefused))?;
+        self.connections[at] = Some(Connection { stream, line: [0; 128], len: 0, supervisor });
+        Ok(at)
+    }
+
+    /// Tells everybody.
+    pub(super) fn tell(&mut self, event: &Event) {
+        for at in 0..CONNECTIONS {
+            self.tell_one(at, event);
+        }
+    }
+
+    /// Tells one. A peer that does not read loses its connection: nobody may hold up the shim.
+    pub(super) fn tell_one(&mut self, at: usize, event: &Event) {
+        let Some(connection) = &mut self.connections[at] else { return };
+        let mut buffer = [0_u8; 512];
+        let mut rest = &mut buffer[..];
+        // A message too long for the buffer arrives cut.
+        let fits = writeln!(rest, "{event}").is_ok();
+        let len = if fits { 512 - rest.len() } else { 512 };
+        buffer[len - 1] = b'\n';
+        if connection.stream.write(&buffer[..len]).ok() != Some(len) {
+            self.connections[at] = None;
+        }
+    }
+
+    /// Reads what came on a connection and calls `each` with every order, in order.
+    pub(super) fn read(&mut self, at: usize, mut each: impl FnMut(&mut Control, Order)) {
+        let Some(connection) = &mut self.connections[at] else { return };
+        let len = connection.len;
+        match connection.stream.read(&mut connection.line[len..]) {
+            Ok(n) if n > 0 => connection.len += n,
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => return,
+            Ok(_) | Err(_) => {
+                self.connections[at] = None;
+                return;
+            }
+        }
+        while let Some((order, used)) = self.next_order(at) {
+            match order {
+                Some(Order::Supervisor) => {
+                    if let Some(connection) = &mut self.connections[at] {
+                        connection.supervisor = true;
+                    }
+                }
+                Some(order) => each(self, order),
+                None => {
+                    self.tell_one(at, &Event::Error(format!("not understood by protocol {}", super::spec::PROTOCOL)))
+                }
+            }
+            if let Some(connection) = &mut self.connections[at] {
+                connection.line.copy_within(used..connection.len, 0);
+                connection.len -= used;
+            }
+        }
+    }
+
+    /// The next line's order (`None` for nonsense) and its length with the newline.
+    fn next_order(&mut self, at: usize) -> Option<(Option<Order>, usize)> {
+        let connection = self.connections[at].as_ref()?;
+        let line = &connection.line[..connection.len];
+        match memchr::memchr(b'\n', line) {
+            Some(end) => Some((std::str::from_utf8(&line[..end]).ok().and_then(Order::parse), end + 1)),
+            None if line.len() == connection.line.len() => Some((None, line.len())),
+            None => None,
+        }
+    }
+}

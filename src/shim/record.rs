@@ -1,0 +1,68 @@
+//! What a shim leaves on disk: who runs (`instance.json`), and how it ended (`exit.json`). Both replaced by rename, for their owner only.
+
+use serde::{Deserialize, Serialize};
+
+use crate::sys::process::Identity;
+
+/// The record of the newest run in a slot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceRecord {
+    /// Of the control protocol its shim speaks.
+    pub protocol: u32,
+    /// `api.1`, or `api.build`.
+    pub slot: String,
+    /// Of the run.
+    pub uuid: String,
+    /// The number of the run.
+    pub run: u64,
+    /// The shim.
+    pub shim: u32,
+    /// The leader of the group.
+    pub pid: u32,
+    /// When the leader started, in the system's unit.
+    pub start_time: u64,
+    /// The machine's boot it belongs to.
+    pub boot_id: String,
+    /// Device and inode of the leader's program.
+    pub exe: (u64, u64),
+    /// Equal settings: it may be kept.
+    pub settings: String,
+    /// What its binary is made of.
+    pub artifact: Option<String>,
+    /// Microseconds since 1970.
+    pub started_us: i64,
+    /// The program and its arguments, for people.
+    pub argv: Vec<String>,
+    /// `ORCHESTRA_RUN` without the name.
+    pub marker: String,
+    /// The signal that asks it to end.
+    pub stop_signal: i32,
+    /// How long until SIGKILL.
+    pub grace_ms: u64,
+}
+
+impl InstanceRecord {
+    /// Enough to know the leader again.
+    pub fn identity(&self) -> Identity {
+        Identity { pid: self.pid, start_time: self.start_time, boot_id: self.boot_id.clone() }
+    }
+}
+
+/// How the newest run in a slot ended. It belongs to the record with the same `uuid` only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExitRecord {
+    /// Of the run.
+    pub uuid: String,
+    /// The number of the run.
+    pub run: u64,
+    /// The exit code.
+    pub code: Option<i32>,
+    /// The signal.
+    pub signal: Option<i32>,
+    /// The kernel's out-of-memory killer.
+    pub oom: bool,
+    /// It was asked to.
+    pub stopped: bool,
+    /// Microseconds since 1970.
+    pub ended_us: i64,
+}

@@ -1,0 +1,194 @@
+//! What is wanted of a service, as the last command about it left it: enough to go on after the supervisor died.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Read, read, replace};
+use crate::error::{Context as _, PathError};
+use crate::task::id::ServiceName;
+
+/// What is wanted of one service, with the flags and the environment of whoever asked.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Intent {
+    /// `up`, `down` or `once`.
+    pub desired: String,
+    /// Copies, where `scale` or `start --scale` said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<u32>,
+    /// What the file said when `scale` was set: an edited file wins again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale_in_file: Option<u32>,
+    /// `-e K=V`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extra_env: Vec<Pair>,
+    /// Built with the race detector.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub race: bool,
+    /// Started without what it needs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_deps: bool,
+    /// Added to every fixed host port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port_offset: Option<i32>,
+    /// The configuration file, where `-c` was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<std::path::PathBuf>,
+    /// The command that last started it: `start`, `restart`, `scale`.
+    #[serde(default)]
+    pub command: String,
+    /// The environment of the command that last started it.
+    #[serde(default)]
+    pub env: Vec<Pair>,
+    /// That command's umask.
+    #[serde(default)]
+    pub umask: u32,
+    /// That command's `RLIMIT_NOFILE`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nofile: Option<(u64, u64)>,
+}
+
+impl Intent {
+    /// The same command of the same caller started both last.
+    pub fn has_same_caller(&self, other: &Intent) -> bool {
+        (&self.command, self.umask, self.nofile, &self.env) == (&other.command, other.umask, other.nofile, &other.env)
+    }
+}
+
+/// One environment variable.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pair(Text, Text);
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Text {
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl Text {
+    fn new(text: &OsStr) -> Text {
+        text.to_str().map_or_else(|| Text::Bytes(text.as_bytes().to_vec()), |text| Text::Text(text.to_owned()))
+    }
+
+    fn get(&self) -> OsString {
+        match self {
+            Text::Text(text) => OsString::from(text),
+            Text::Bytes(bytes) => OsString::from_vec(bytes.clone()),
+        }
+    }
+}
+
+/// An environment as it is kept.
+pub fn pairs(env: &[(OsString, OsString)]) -> Vec<Pair> {
+    env.iter().map(|(key, value)| Pair(Text::new(key), Text::new(value))).collect()
+}
+
+/// An environment as it is used.
+pub fn unpairs(pairs: &[Pair]) -> Vec<(OsString, OsString)> {
+    pairs.iter().map(|Pair(key, value)| (key.get(), value.get())).collect()
+}
+
+/// Writes one service's intent into the state folder.
+pub fn save(state: &Path, service: &ServiceName, intent: &Intent) -> Result<(), PathError> {
+    replace(&state.join(format!("service-{service}.json")), intent)
+}
+
+/// Writes down that a service is not wanted. Where nothing can be written (a full disk), what was wanted is removed.
+pub fn save_stopped(state: &Path, service: &ServiceName, intent: &Intent) -> Result<(), PathError> {
+    save(state, service, &intent.stopped())
+        .or_else(|error| std::fs::remove_file(state.join(format!("service-{service}.json"))).map_err(|_| error))
+}
+
+/// The word of what is not wanted.
+pub const DOWN: &str = "down";
+
+impl Intent {
+    /// What is left of it after a `stop`: the number of copies, nothing else.
+    pub fn stopped(&self) -> Intent {
+        Intent { desired: DOWN.to_owned(), scale: self.scale, scale_in_file: self.scale_in_file, ..Intent::default() }
+    }
+}
+
+/// Writes down that nothing is wanted any more: everything was stopped without a supervisor, or the machine was started anew.
+pub fn stop_all(state: &Path) -> Result<(), PathError> {
+    let (intents, _) = load(state)?;
+    for (service, intent) in intents.iter().filter(|(_, intent)| intent.desired != DOWN) {
+        save_stopped(state, service, intent)?;
+    }
+    Ok(())
+}
+
+/// Reads every intent in the state folder; files that cannot be understood are set aside and named.
+pub fn load(state: &Path) -> Result<(BTreeMap<ServiceName, Intent>, Vec<std::path::PathBuf>), PathError> {
+    let mut intents = BTreeMap::new();
+    let mut corrupt = Vec::new();
+    let entries = match std::fs::read_dir(state) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((intents, corrupt)),
+        Err(error) => return Err(error).context("read", state),
+    };
+    for entry in entries {
+        let path = entry.context("read", state)?.path();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .and_then(|name| name.strip_prefix("service-")?.strip_suffix(".json"));
+        let Some(service) = name.and_then(ServiceName::fold) else { continue };
+        match read(&path)? {
+            Read::Value(intent) => {
+                intents.insert(service, intent);
+            }
+            Read::Missing => {}
+            Read::Corrupt(aside) => corrupt.push(aside),
+        }
+    }
+    Ok((intents, corrupt))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intents_come_back_with_bytes_that_are_not_text() {
+        let dir = tempfile::tempdir().unwrap();
+        let env = vec![(OsString::from("A"), OsString::from_vec(vec![0xff, b'x'])), ("B".into(), "ü".into())];
+        let intent = Intent { desired: "up".into(), env: pairs(&env), umask: 0o27, ..Intent::default() };
+        let api = ServiceName::fold("api").unwrap();
+        save(dir.path(), &api, &intent).unwrap();
+        std::fs::write(dir.path().join("service-web.json"), "{").unwrap();
+        let (intents, corrupt) = load(dir.path()).unwrap();
+        assert_eq!(intents.len(), 1);
+        assert_eq!(unpairs(&intents[&api].env), env);
+        assert_eq!(intents[&api].umask, 0o27);
+        assert_eq!(corrupt.len(), 1);
+    }
+
+    #[test]
+    fn a_stop_succeeds_where_nothing_can_be_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let api = ServiceName::fold("api").unwrap();
+        save(dir.path(), &api, &Intent { desired: "up".into(), ..Intent::default() }).unwrap();
+        // A folder in the place of the new file: it cannot be written.
+        std::fs::create_dir(dir.path().join("service-api.json.new")).unwrap();
+        stop_all(dir.path()).unwrap();
+        assert_eq!(load(dir.path()).unwrap().0, BTreeMap::new());
+    }
+
+    #[test]
+    fn a_stop_keeps_the_scale_and_forgets_the_caller() {
+        let dir = tempfile::tempdir().unwrap();
+        let api = ServiceName::fold("api").unwrap();
+        let env = pairs(&[("A".into(), "b".into())]);
+        let intent = Intent { desired: "up".into(), scale: Some(3), scale_in_file: Some(1), env, ..Intent::default() };
+        save(dir.path(), &api, &intent).unwrap();
+        stop_all(dir.path()).unwrap();
+        let (intents, _) = load(dir.path()).unwrap();
+        let left = Intent { desired: "down".into(), scale: Some(3), scale_in_file: Some(1), ..Intent::default() };
+        assert_eq!(intents[&api], left);
+    }
+}

@@ -1,0 +1,212 @@
+//! The state of everything as files tell it, for `ps` and `why` when no supervisor runs.
+
+use std::collections::BTreeSet;
+
+use super::engine::{Engine, Service, Slot};
+use super::resume::Copy;
+use super::snapshot::{BuildState, BuildView, ExitView, InstanceView, Reason, ServiceView, Settled, Shown, Snapshot};
+use super::{Explanation, Happening};
+use crate::error::Error;
+use crate::project::Project;
+use crate::store::intent::{self, Intent};
+use crate::store::last::{self, LastExit, LastInstance, LastService};
+use crate::sys::home::Home;
+use crate::task::id::{InstanceId, RunId, ServiceName};
+use crate::task::spec::{Desired, Kind};
+
+/// The engine's state in the words of the store.
+pub(super) fn last_services(engine: &Engine) -> Vec<LastService> {
+    let snapshot = engine.snapshot();
+    let one = |view: ServiceView| {
+        let service = engine.services.get(&view.name);
+        let build = view.build.unwrap_or(BuildView {
+            state: BuildState::Idle,
+            artifact: None,
+            error: None,
+            problems: Vec::new(),
+        });
+        LastService {
+            name: view.name.to_string(),
+            artifact: build.artifact,
+            build_error: build.error,
+            problems: build.problems.into_iter().map(|p| (p.file, p.line, p.column, p.message)).collect(),
+            reason: view.reason,
+            instances: view.instances.iter().map(|instance| last_instance(service, instance)).collect(),
+            happenings: service
+                .map(|s| s.happenings.iter().map(|h| (h.at_us, h.message.clone())).collect())
+                .unwrap_or_default(),
+        }
+    };
+    snapshot.services.into_iter().map(one).collect()
+}
+
+fn last_instance(service: Option<&Service>, view: &InstanceView) -> LastInstance {
+    let exits = |slot: &Slot| slot.exits.iter().map(last_exit).collect();
+    LastInstance {
+        number: view.id.number,
+        state: view.state.word().to_owned(),
+        restarts: view.restarts,
+        started_us: view.started_us,
+        exits: service.and_then(|service| service.slots.get(&view.id.number)).map(exits).unwrap_or_default(),
+    }
+}
+
+fn last_exit(exit: &ExitView) -> LastExit {
+    LastExit { code: exit.code, signal: exit.signal, reason: exit.reason.word().to_owned(), at_us: exit.at_us }
+}
+
+/// Everything the files know: what the project declares, what was wanted, what last was, and which shims are alive.
+pub fn snapshot(home: &Home, project: Option<&Project>) -> Result<Snapshot, Error> {
+    let files = Files::read(home)?;
+    let services = files.names(project).iter().map(|name| files.service(name, project)).collect();
+    Ok(Snapshot { seq: 0, services })
+}
+
+/// `why` from files.
+pub fn explain(home: &Home, project: Option<&Project>, name: &ServiceName) -> Result<Option<Explanation>, Error> {
+    let files = Files::read(home)?;
+    if !files.names(project).contains(name) {
+        return Ok(None);
+    }
+    let service = files.service(name, project);
+    let last = files.last.iter().find(|last| last.name == name.as_str());
+    let state = service.state().word();
+    let summary = match &service.reason {
+        Some(reason) => format!("`{name}` is {state}: {reason}"),
+        None => format!("`{name}` is {state}; no supervisor runs"),
+    };
+    let exits = last.map(|last| {
+        let of = |instance: &LastInstance| {
+            let id = InstanceId { service: name.clone(), number: instance.number };
+            instance.exits.iter().map(|exit| (id.clone(), exit_view(exit))).collect::<Vec<_>>()
+        };
+        last.instances.iter().flat_map(of).collect()
+    });
+    let happening = |(at_us, message): &(i64, String)| Happening { at_us: *at_us, message: message.clone() };
+    Ok(Some(Explanation {
+        service,
+        summary,
+        reasons: Vec::new(),
+        needs: Vec::new(),
+        exits: exits.unwrap_or_default(),
+        holders: Vec::new(),
+        events: last.map(|last| last.happenings.iter().map(happening).collect()).unwrap_or_default(),
+        env: Vec::new(),
+    }))
+}
+
+struct Files {
+    intents: std::collections::BTreeMap<ServiceName, Intent>,
+    last: Vec<LastService>,
+    records: Vec<Copy>,
+}
+
+impl Files {
+    fn read(home: &Home) -> Result<Files, Error> {
+        let (intents, _) = intent::load(&home.state())?;
+        Ok(Files { intents, last: last::load(&home.state())?, records: super::resume::copies(home) })
+    }
+
+    /// What the project declares; without a readable project, what the files know.
+    fn names(&self, project: Option<&Project>) -> BTreeSet<ServiceName> {
+        let live = self.records.iter().filter(|copy| copy.live).map(|copy| copy.instance.service.clone());
+        match project {
+            Some(project) => project.services.keys().cloned().chain(live).collect(),
+            None => self.intents.keys().cloned().chain(live).collect(),
+        }
+    }
+
+    fn service(&self, name: &ServiceName, project: Option<&Project>) -> ServiceView {
+        let config = project.and_then(|project| project.services.get(name)).map(|service| &service.config);
+        let intent = self.intents.get(name);
+        let last = self.last.iter().find(|last| last.name == name.as_str());
+        let kind = config.map_or(Kind::Service, |config| config.kind);
+        let in_file = config.map(|config| config.scale);
+        let kept = intent.and_then(|intent| intent.scale.filter(|_| intent.scale_in_file == in_file));
+        let scale = kept.or(in_file).unwrap_or(1);
+        let build = last.filter(|last| last.artifact.is_some() || last.build_error.is_some()).map(build_view);
+        ServiceView {
+            name: name.clone(),
+            kind,
+            desired: desired(intent),
+            scale,
+            build,
+            instances: self.instances(name, scale, last),
+            settled: Settled::Pending,
+            reason: last.and_then(|last| last.reason.clone()),
+        }
+    }
+
+    fn instances(&self, name: &ServiceName, scale: u32, last: Option<&LastService>) -> Vec<InstanceView> {
+        let live = |number: u32| {
+            self.records.iter().find(|r| r.live && r.instance.service == *name && r.instance.number == number)
+        };
+        let beyond = self.records.iter().filter(|r| r.live && r.instance.service == *name).map(|r| r.instance.number);
+        let numbers: BTreeSet<u32> = (1..=scale).chain(beyond).collect();
+        let of_last =
+            |number: u32| last.and_then(|last| last.instances.iter().find(|instance| instance.number == number));
+        let one =
+            |number: u32| instance_view(InstanceId { service: name.clone(), number }, of_last(number), live(number));
+        numbers.into_iter().map(one).collect()
+    }
+}
+
+fn instance_view(id: InstanceId, last: Option<&LastInstance>, live: Option<&Copy>) -> InstanceView {
+    let ended = last.and_then(|last| Shown::ORDER.into_iter().find(|shown| shown.word() == last.state));
+    // Nothing runs without a shim: a state that says so is from before.
+    let resting = ended.filter(|shown| matches!(shown, Shown::Failed | Shown::Crashloop | Shown::Done));
+    InstanceView {
+        id,
+        state: if live.is_some() { Shown::Running } else { resting.unwrap_or(Shown::Idle) },
+        run: live.map(|copy| RunId(copy.record.run)),
+        pid: live.map(|copy| copy.record.pid),
+        ports: Vec::new(),
+        listening: Vec::new(),
+        restarts: last.map_or(0, |last| last.restarts),
+        started_us: live.map(|copy| copy.record.started_us).or(last.and_then(|last| last.started_us)),
+        last_exit: last.and_then(|last| last.exits.last()).map(exit_view),
+        healthy: None,
+        trouble: None,
+    }
+}
+
+fn build_view(last: &LastService) -> BuildView {
+    let problem = |(file, line, column, message): &(std::path::PathBuf, u32, u32, String)| crate::worker::Problem {
+        file: file.clone(),
+        line: *line,
+        column: *column,
+        message: message.clone(),
+    };
+    BuildView {
+        state: if last.build_error.is_some() { BuildState::Failed } else { BuildState::Ok },
+        artifact: last.artifact.clone(),
+        error: last.build_error.clone(),
+        problems: last.problems.iter().map(problem).collect(),
+    }
+}
+
+/// An end as it was written down.
+pub(super) fn exit_view(exit: &LastExit) -> ExitView {
+    let reasons = [
+        Reason::Exit,
+        Reason::Signal,
+        Reason::Oom,
+        Reason::Stopped,
+        Reason::Rerun,
+        Reason::FailedProbe,
+        Reason::Lost,
+        Reason::StartFailed,
+        Reason::Port,
+    ];
+    let reason = reasons.into_iter().find(|reason| reason.word() == exit.reason).unwrap_or(Reason::Exit);
+    ExitView { code: exit.code, signal: exit.signal, reason, at_us: exit.at_us }
+}
+
+/// What an intent says is wanted.
+pub(super) fn desired(intent: Option<&Intent>) -> Desired {
+    match intent.map(|intent| intent.desired.as_str()) {
+        Some("up") => Desired::Up,
+        Some("once") => Desired::Once,
+        Some(_) | None => Desired::Down,
+    }
+}

@@ -1,0 +1,150 @@
+//! Builds: which of them share one `go build`, when one may begin, and what its end means.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Build, Effect, Engine, Moment, Owner};
+use crate::scheduler::{self, Capability, Demand};
+use crate::task::id::{Artifact, BuildKey, RunId};
+use crate::task::spec::{BuildSpec, Resources};
+use crate::task::state::{Input, TaskState};
+use crate::worker::{BuildBatch, BuildFailure, Work};
+
+impl Build {
+    /// The only place where a build's state changes.
+    pub(super) fn step(&mut self, input: Input) {
+        if let Ok(state) = self.state.next(input) {
+            self.state = state;
+        }
+    }
+
+    /// Asked for, with the newest caller's environment.
+    pub(super) fn want(&mut self, spec: &BuildSpec) {
+        if *self.spec != *spec {
+            self.spec = Arc::new(spec.clone());
+        }
+        if self.state.has_run() {
+            self.again = true;
+        } else {
+            self.step(Input::Want);
+        }
+    }
+
+    /// Waits or runs: what depends on it has to wait.
+    pub(super) fn is_pending(&self) -> bool {
+        self.state == TaskState::Queued || self.state.has_run()
+    }
+}
+
+impl Engine {
+    /// Begins as many builds as there are places for.
+    pub(super) fn launch_builds(&mut self, now: Moment, out: &mut Vec<Effect>) {
+        while let Some(keys) = self.next_batch() {
+            let demand = Demand { capability: Capability::Build, resources: Resources::default() };
+            let Ok(node) = scheduler::place(self.scheduler.as_mut(), &demand, &self.nodes) else { return };
+            self.nodes[node].n_builds += 1;
+            let run = self.new_run();
+            let mut members = Vec::new();
+            for key in &keys {
+                if let Some(build) = self.builds.get_mut(key) {
+                    build.step(Input::Launch);
+                    build.run = Some(run);
+                    members.push(build.spec.clone());
+                }
+            }
+            self.say_builds(&members, now, out);
+            self.runs.insert(run, Owner::Builds(keys));
+            out.push(Effect::Start { run, work: Work::Build(BuildBatch { members }) });
+        }
+    }
+
+    fn say_builds(&mut self, members: &[Arc<BuildSpec>], now: Moment, out: &mut Vec<Effect>) {
+        for member in members {
+            let message = match members.len() {
+                1 => "building".to_owned(),
+                n => format!("building, together with {} others", n - 1),
+            };
+            self.say(&member.service.clone(), message, now, out);
+        }
+    }
+
+    /// The first build that waits and whose output nobody is writing, with all that may share its `go build`.
+    fn next_batch(&self) -> Option<Vec<BuildKey>> {
+        let waits = |build: &Build| build.state == TaskState::Queued && !self.is_being_written(build);
+        let (first, build) = self.builds.iter().find(|(_, build)| waits(build))?;
+        let Some(group) = build.group else { return Some(vec![first.clone()]) };
+        let mut outputs: BTreeMap<&std::path::Path, &BuildKey> = BTreeMap::new();
+        for (key, build) in self.builds.iter().filter(|(_, build)| build.group == Some(group) && waits(build)) {
+            outputs.entry(&build.spec.output).or_insert(key);
+        }
+        Some(outputs.into_values().cloned().collect())
+    }
+
+    fn is_being_written(&self, build: &Build) -> bool {
+        self.builds.values().any(|other| other.state.has_run() && other.spec.output == build.spec.output)
+    }
+
+    /// A build ended, well or badly, member by member.
+    pub(super) fn built(
+        &mut self,
+        run: RunId,
+        results: Vec<(BuildKey, Result<Artifact, BuildFailure>)>,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(Owner::Builds(keys)) = self.runs.remove(&run) else { return };
+        let mut results: BTreeMap<BuildKey, _> = results.into_iter().collect();
+        let shared = keys.len() > 1;
+        for key in keys {
+            let result = results.remove(&key).unwrap_or_else(|| {
+                Err(BuildFailure { error: "the build ended without a result".to_owned(), problems: Vec::new() })
+            });
+            self.built_one(&key, result, shared, now, out);
+        }
+    }
+
+    fn built_one(
+        &mut self,
+        key: &BuildKey,
+        result: Result<Artifact, BuildFailure>,
+        shared: bool,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(build) = self.builds.get_mut(key) else { return };
+        build.run = None;
+        let again = std::mem::take(&mut build.again);
+        let message = match result {
+            Ok(artifact) => {
+                let same = build.artifact.as_ref() == Some(&artifact);
+                build.artifact = Some(artifact);
+                build.failure = None;
+                build.step(if again { Input::EndedAgain } else { Input::EndedDone });
+                if same { "built: the same code as before" } else { "built" }.to_owned()
+            }
+            // One member's mistake can fail the others of a shared `go build`: each is tried alone, so that each gets its own words.
+            Err(_) if shared => {
+                build.group = None;
+                build.step(Input::EndedAgain);
+                return;
+            }
+            Err(failure) => {
+                let message = format!("build failed: {}", failure.error);
+                build.failure = Some(failure);
+                build.step(if again { Input::EndedAgain } else { Input::EndedFailed });
+                message
+            }
+        };
+        let service = build.spec.service.clone();
+        self.say(&service, message, now, out);
+    }
+
+    /// A build that never ran, or whose run was lost.
+    pub(super) fn build_lost(&mut self, run: RunId, error: &str, now: Moment, out: &mut Vec<Effect>) {
+        let Some(Owner::Builds(keys)) = self.runs.get(&run) else { return };
+        let failure =
+            |key: &BuildKey| (key.clone(), Err(BuildFailure { error: error.to_owned(), problems: Vec::new() }));
+        let results = keys.iter().map(failure).collect();
+        self.built(run, results, now, out);
+    }
+}

@@ -1,0 +1,243 @@
+//! One look at everything: the orders that bring what is closer to what is wanted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::slot::Run;
+use super::{Effect, Engine, Moment, Owner, Service, Slot};
+use crate::scheduler::{self, Capability, Demand};
+use crate::supervisor::snapshot::Reason;
+use crate::task::id::{InstanceId, ServiceName};
+use crate::task::spec::{Condition, Desired, Kind, Need, Resources};
+use crate::task::state::{Input, TaskState};
+use crate::worker::Work;
+
+impl Engine {
+    /// Looks at every build and every slot once.
+    pub(super) fn reconcile(&mut self, now: Moment, out: &mut Vec<Effect>) {
+        self.count_promises();
+        self.open_gates(now);
+        self.launch_builds(now, out);
+        self.mark_changed();
+        self.replace_marked(now, out);
+        self.end_unwanted(now, out);
+        self.start_waiting(now, out);
+    }
+
+    /// What the nodes were promised, counted anew: 500 additions are cheaper than a number that drifts.
+    fn count_promises(&mut self) {
+        let Some(node) = self.nodes.first_mut() else { return };
+        node.promised = Resources::default();
+        node.n_tasks = 0;
+        for slot in self.services.values().flat_map(|service| service.slots.values()).filter(|slot| slot.run.is_some())
+        {
+            let asked = slot.launch.resources;
+            node.promised.cpu += asked.cpu;
+            node.promised.memory += asked.memory;
+            node.promised.disk += asked.disk;
+            node.n_tasks += 1;
+        }
+        node.n_builds = self.runs.values().filter(|owner| matches!(owner, Owner::Builds(_))).count() as u32;
+    }
+
+    /// Restarts whose builds are all done: every copy of theirs is to be replaced. One failed build drops the whole restart.
+    fn open_gates(&mut self, now: Moment) {
+        for gate in std::mem::take(&mut self.gates) {
+            let builds = || gate.builds.iter().filter_map(|key| self.builds.get(key));
+            if builds().any(|build| build.is_pending()) {
+                self.gates.push(gate);
+            } else if builds().all(|build| build.state == TaskState::Done) {
+                gate.instances.iter().for_each(|id| self.force(id, now));
+            }
+        }
+    }
+
+    fn force(&mut self, id: &InstanceId, now: Moment) {
+        let Some(service) = self.services.get_mut(&id.service) else { return };
+        if service.desired == Desired::Down {
+            service.desired = if service.spec.kind == Kind::Job { Desired::Once } else { Desired::Up };
+        }
+        let Some(slot) = service.slots.get_mut(&id.number).filter(|slot| !slot.surplus) else { return };
+        slot.pardon();
+        if slot.run.is_some() {
+            slot.check = false;
+            slot.replace = Some(Reason::Stopped);
+        } else {
+            slot.step(Input::Want, now);
+        }
+    }
+
+    /// Copies that a `start` wanted compared, once their build is done. A failed build leaves them serving.
+    fn mark_changed(&mut self) {
+        for service in self.services.values_mut() {
+            let build = service.spec.build.as_ref().and_then(|spec| self.builds.get(&spec.key));
+            if build.is_some_and(|build| build.is_pending()) {
+                continue;
+            }
+            let failed = build.is_some_and(|build| build.state == TaskState::Failed);
+            let artifact = build.and_then(|build| build.artifact.as_ref());
+            for slot in service.slots.values_mut().filter(|slot| slot.check) {
+                slot.check = false;
+                let (Some(run), Some(target)) = (&slot.run, service.spec.runs.get(slot.id.index() as usize)) else {
+                    continue;
+                };
+                let changed = run.settings != target.settings || (build.is_some() && run.artifact.as_ref() != artifact);
+                if changed && !failed {
+                    slot.replace = Some(Reason::Rerun);
+                }
+            }
+        }
+    }
+
+    /// Tells marked copies to end: one at a time where there are several and they serve.
+    fn replace_marked(&mut self, now: Moment, out: &mut Vec<Effect>) {
+        for service in self.services.values_mut() {
+            let marked: Vec<u32> =
+                service.slots.values().filter(|slot| slot.replace.is_some()).map(|slot| slot.id.number).collect();
+            for number in marked {
+                let alone = service.slots.values().all(|other| other.id.number == number || other.serves());
+                let Some(target) = service.spec.runs.get(number as usize - 1).cloned() else { continue };
+                let Some(slot) = service.slots.get_mut(&number) else { continue };
+                if slot.run.is_none() || slot.state == TaskState::Stopping {
+                    slot.launch = target;
+                    slot.replace = None;
+                } else if alone || slot.state != TaskState::Ready {
+                    slot.launch = target;
+                    if let Some(reason) = slot.replace.take() {
+                        slot.terminate(reason, now, out);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends what is not wanted, dependants before what they depend on.
+    fn end_unwanted(&mut self, now: Moment, out: &mut Vec<Effect>) {
+        let is_down = |service: &&Service| {
+            service.desired == Desired::Down && service.slots.values().any(|slot| slot.run.is_some())
+        };
+        let needed: BTreeSet<ServiceName> = self
+            .services
+            .values()
+            .filter(is_down)
+            .flat_map(|service| service.spec.needs.iter().map(|need| need.service.clone()))
+            .collect();
+        for (name, service) in &mut self.services {
+            let down = service.desired == Desired::Down;
+            let held_up = down && needed.contains(name);
+            for slot in service.slots.values_mut().filter(|slot| down || slot.held || slot.surplus) {
+                if slot.run.is_none() {
+                    slot.step(Input::Forget, now);
+                } else if !held_up && slot.state != TaskState::Stopping {
+                    slot.terminate(Reason::Stopped, now, out);
+                } else if let Some(run) = &mut slot.run {
+                    // It was to be replaced or had failed its probe; now it is to end for good.
+                    run.ending = run.ending.map(|_| Reason::Stopped);
+                }
+            }
+            service.slots.retain(|_, slot| !slot.surplus || slot.run.is_some());
+        }
+    }
+
+    /// Starts what is wanted, built, and has what it needs.
+    fn start_waiting(&mut self, now: Moment, out: &mut Vec<Effect>) {
+        let waiting: Vec<InstanceId> = self
+            .services
+            .values()
+            .filter(|service| service.desired != Desired::Down)
+            .flat_map(|service| service.slots.values())
+            .filter(|slot| slot.state == TaskState::Queued && slot.run.is_none())
+            .map(|slot| slot.id.clone())
+            .collect();
+        for id in waiting {
+            self.start_one(&id, now, out);
+        }
+    }
+
+    fn start_one(&mut self, id: &InstanceId, now: Moment, out: &mut Vec<Effect>) {
+        let Some(service) = self.services.get(&id.service) else { return };
+        let Some(slot) = service.slots.get(&id.number) else { return };
+        let build = service.spec.build.as_ref().and_then(|spec| self.builds.get(&spec.key));
+        if build.is_some_and(|build| build.is_pending()) {
+            return;
+        }
+        // What served beside a newer build that failed and then ended by itself is started again as it was.
+        let served = slot.restarts > 0 && build.is_some_and(|build| build.artifact.is_some());
+        if let Some(failure) = build.and_then(|build| build.failure.as_ref()).filter(|_| !served) {
+            let trouble = format!("its build failed: {}", failure.error);
+            self.give_up(id, trouble, now);
+            return;
+        }
+        let strict = slot.restarts == 0;
+        if !service.spec.needs.iter().all(|need| self.is_met(need, strict)) {
+            return;
+        }
+        let artifact = build.and_then(|build| build.artifact.clone());
+        let demand = Demand { capability: Capability::Process, resources: slot.launch.resources };
+        match scheduler::place(self.scheduler.as_mut(), &demand, &self.nodes) {
+            Ok(node) => {
+                self.nodes[node].promised.cpu += demand.resources.cpu;
+                self.nodes[node].promised.memory += demand.resources.memory;
+                self.nodes[node].promised.disk += demand.resources.disk;
+                self.nodes[node].n_tasks += 1;
+            }
+            Err(refusals) => {
+                let words: Vec<String> = refusals.iter().map(|(node, unfit)| format!("{node}: {unfit}")).collect();
+                self.give_up(id, format!("no node can take it: {}", words.join(", ")), now);
+                return;
+            }
+        }
+        let run = self.new_run();
+        self.runs.insert(run, Owner::Slot(id.clone()));
+        if let Some(slot) = self.slot(id) {
+            slot.step(Input::Launch, now);
+            slot.started_us = Some(now.wall_us);
+            slot.last_run = Some(run);
+            slot.run = Some(Run::new(run, slot.launch.settings.clone(), artifact.clone()));
+            out.push(Effect::Start { run, work: Work::Run { spec: slot.launch.clone(), artifact } });
+        }
+    }
+
+    fn give_up(&mut self, id: &InstanceId, trouble: String, now: Moment) {
+        if let Some(slot) = self.slot(id) {
+            slot.step(Input::EndedFailed, now);
+            slot.trouble = Some(trouble);
+        }
+    }
+
+    /// Whether what `need` asks for holds. When a copy is started again by its policy (not `strict`), a dependency that was ready in its present
+    /// run is enough: a passing failure of one probe shall not keep the whole fleet down.
+    pub(super) fn is_met(&self, need: &Need, strict: bool) -> bool {
+        let Some(other) = self.services.get(&need.service) else { return true };
+        let completed = |slot: &Slot| slot.state == TaskState::Done;
+        let holds = |slot: &Slot| match need.condition {
+            Condition::Completed => completed(slot),
+            Condition::Ready if other.spec.kind == Kind::Job => completed(slot),
+            Condition::Started => slot.run.as_ref().is_some_and(|run| run.pid.is_some()) || completed(slot),
+            Condition::Ready if strict => slot.state == TaskState::Ready,
+            Condition::Ready => slot.run.as_ref().is_some_and(|run| run.was_ready && run.ending.is_none()),
+        };
+        let mut slots = other.slots.values().filter(|slot| !slot.surplus && !slot.held).peekable();
+        slots.peek().is_some() && slots.all(holds)
+    }
+
+    /// Services by what they need, for those who ask who depends on a service.
+    pub fn dependants(&self) -> BTreeMap<&ServiceName, Vec<&ServiceName>> {
+        let mut out: BTreeMap<&ServiceName, Vec<&ServiceName>> = BTreeMap::new();
+        for service in self.services.values() {
+            for need in &service.spec.needs {
+                out.entry(&need.service).or_default().push(&service.spec.name);
+            }
+        }
+        out
+    }
+}
+
+impl Slot {
+    /// Nobody has to wait for it when another copy is to be replaced.
+    fn serves(&self) -> bool {
+        self.state == TaskState::Ready
+            || self.surplus
+            || self.held
+            || matches!(self.state, TaskState::Idle | TaskState::Done)
+    }
+}

@@ -1,0 +1,197 @@
+//! Whether what is wanted and what is have met, and if not, why: the answers behind `start`'s waiting and behind `why`.
+
+use std::collections::BTreeMap;
+
+use super::slot::Run;
+use super::{Engine, Service, Slot};
+use crate::supervisor::snapshot::Settled;
+use crate::task::id::ServiceName;
+use crate::task::spec::{Condition, Desired, Need};
+use crate::task::state::TaskState;
+
+impl Engine {
+    /// For every service, in order of need, so that each knows of those before it.
+    pub(super) fn settle_all(&self) -> BTreeMap<&ServiceName, Settled> {
+        let mut done = BTreeMap::new();
+        for name in self.services.keys() {
+            self.settle(name, &mut done, 0);
+        }
+        done
+    }
+
+    /// `depth` bounds the walk: the project refuses cycles, but a walk must end even if one slips through.
+    fn settle<'a>(&'a self, name: &'a ServiceName, done: &mut BTreeMap<&'a ServiceName, Settled>, depth: usize) {
+        let Some(service) = self.services.get(name) else { return };
+        if done.contains_key(name) || depth > self.services.len() {
+            return;
+        }
+        for need in &service.spec.needs {
+            self.settle(&need.service, done, depth + 1);
+        }
+        let settled = self.settled(service, done);
+        done.insert(name, settled);
+    }
+
+    fn settled(&self, service: &Service, done: &BTreeMap<&ServiceName, Settled>) -> Settled {
+        let mut slots = service.slots.values();
+        if service.desired == Desired::Down {
+            let build = service.spec.build.as_ref().and_then(|spec| self.builds.get(&spec.key));
+            let busy = slots.any(|slot| slot.run.is_some()) || self.is_gated(service);
+            // A build that failed is no concern of a service that is not wanted.
+            return if busy || build.is_some_and(|build| build.is_pending()) { Settled::Pending } else { Settled::Met };
+        }
+        if let Some(pending) = self.pending_work(service) {
+            return pending;
+        }
+        for slot in slots.filter(|slot| !slot.held || slot.run.is_some()) {
+            let verdict = self.settled_slot(service, slot, done);
+            if verdict != Settled::Met {
+                return verdict;
+            }
+        }
+        Settled::Met
+    }
+
+    /// Builds and replacements that are still to come, or a build that failed beside a serving copy.
+    fn pending_work(&self, service: &Service) -> Option<Settled> {
+        let build = service.spec.build.as_ref().and_then(|spec| self.builds.get(&spec.key));
+        let marked = service.slots.values().any(|slot| slot.check || slot.replace.is_some() || slot.surplus);
+        match build {
+            Some(build) if build.is_pending() => Some(Settled::Pending),
+            Some(build) if build.state == TaskState::Failed => Some(Settled::Failed(build_words(build))),
+            Some(_) | None if self.is_gated(service) => Some(Settled::Pending),
+            // A replacement that waits for a copy that failed will not go on by itself: the failed copy is the news.
+            Some(_) | None if marked && !service.slots.values().any(|slot| is_bad(slot.state)) => {
+                Some(Settled::Pending)
+            }
+            Some(_) | None => None,
+        }
+    }
+
+    fn is_gated(&self, service: &Service) -> bool {
+        self.gates.iter().any(|gate| gate.instances.iter().any(|id| id.service == service.spec.name))
+    }
+
+    fn settled_slot(&self, service: &Service, slot: &Slot, done: &BTreeMap<&ServiceName, Settled>) -> Settled {
+        match slot.state {
+            TaskState::Ready | TaskState::Done => Settled::Met,
+            TaskState::Idle if slot.held => Settled::Met,
+            TaskState::Failed => {
+                Settled::Failed(format!("{}: {}", slot.id, slot.trouble.as_deref().unwrap_or("it failed")))
+            }
+            TaskState::Crashloop => Settled::Failed(format!(
+                "{} is in a crash loop: {}",
+                slot.id,
+                slot.trouble.as_deref().unwrap_or("it ends again and again")
+            )),
+            TaskState::Queued => self.blocker(service, done).map_or(Settled::Pending, Settled::Blocked),
+            TaskState::Idle | TaskState::Starting | TaskState::Running | TaskState::Stopping | TaskState::Backoff => {
+                Settled::Pending
+            }
+        }
+    }
+
+    /// The need that will not be met without somebody doing something.
+    fn blocker(&self, service: &Service, done: &BTreeMap<&ServiceName, Settled>) -> Option<String> {
+        service.spec.needs.iter().filter(|need| !self.is_met(need, true)).find_map(|need| {
+            let other = self.services.get(&need.service)?;
+            if other.desired == Desired::Down {
+                return Some(format!("it needs `{}`, which is stopped", need.service));
+            }
+            match done.get(&need.service)? {
+                Settled::Failed(_) => Some(format!("it needs `{}`, which {}", need.service, bad_word(other))),
+                Settled::Blocked(_) => Some(format!("it needs `{}`, which cannot start either", need.service)),
+                Settled::Met if need.condition == Condition::Completed || over(other) => {
+                    Some(format!("it needs `{}` {}, which has ended", need.service, condition_word(need)))
+                }
+                Settled::Met | Settled::Pending => None,
+            }
+        })
+    }
+
+    /// What a service waits for or suffers from, one sentence; `None` when there is nothing to say.
+    pub(super) fn reason(&self, service: &Service, settled: &Settled) -> Option<String> {
+        match settled {
+            Settled::Failed(words) | Settled::Blocked(words) => return Some(words.clone()),
+            Settled::Met if service.desired == Desired::Down => return None,
+            Settled::Met | Settled::Pending => {}
+        }
+        service.slots.values().find_map(|slot| self.slot_reason(service, slot))
+    }
+
+    /// The same for one copy.
+    pub(super) fn slot_reason(&self, service: &Service, slot: &Slot) -> Option<String> {
+        match slot.state {
+            TaskState::Queued => {
+                let unmet: Vec<String> = service
+                    .spec
+                    .needs
+                    .iter()
+                    .filter(|need| !self.is_met(need, slot.restarts == 0))
+                    .map(need_words)
+                    .collect();
+                let build = service.spec.build.as_ref().and_then(|spec| self.builds.get(&spec.key));
+                // That it is building says it all.
+                if build.is_some_and(|build| build.is_pending()) || unmet.is_empty() {
+                    None
+                } else {
+                    Some(format!("it waits for {}", unmet.join(", ")))
+                }
+            }
+            TaskState::Starting | TaskState::Running => slot.run.as_ref().and_then(|run| unready_words(slot, run)),
+            TaskState::Backoff => {
+                Some(format!("{} {} and is started again soon", slot.id, slot.trouble.as_deref().unwrap_or("ended")))
+            }
+            TaskState::Failed | TaskState::Crashloop => slot.trouble.clone(),
+            TaskState::Idle | TaskState::Ready | TaskState::Stopping | TaskState::Done => None,
+        }
+    }
+}
+
+/// Why a copy that runs is not ready.
+fn unready_words(slot: &Slot, run: &Run) -> Option<String> {
+    let no_longer = if run.was_ready { "no longer ready" } else { "not ready yet" };
+    match (&run.holder, &run.waiting) {
+        (Some(holder), _) => Some(format!("{} is {no_longer}: {holder}", slot.id)),
+        (None, Some(waiting)) => Some(format!("{} is {no_longer}: {waiting}", slot.id)),
+        (None, None) if slot.state == TaskState::Running => Some(format!("{} runs and is {no_longer}", slot.id)),
+        (None, None) => None,
+    }
+}
+
+fn is_bad(state: TaskState) -> bool {
+    matches!(state, TaskState::Failed | TaskState::Crashloop)
+}
+
+/// It ended by itself, well, and nothing will start it again.
+fn over(service: &Service) -> bool {
+    service.desired == Desired::Up && service.slots.values().any(|slot| slot.state == TaskState::Done)
+}
+
+fn bad_word(service: &Service) -> &'static str {
+    if service.slots.values().any(|slot| slot.state == TaskState::Crashloop) { "is in a crash loop" } else { "failed" }
+}
+
+fn build_words(build: &super::Build) -> String {
+    build
+        .failure
+        .as_ref()
+        .map_or_else(|| "its build failed".to_owned(), |failure| format!("its build failed: {}", failure.error))
+}
+
+/// The word of a condition in a service.yml.
+pub(super) fn condition_word(need: &Need) -> &'static str {
+    match need.condition {
+        Condition::Started => "started",
+        Condition::Ready => "ready",
+        Condition::Completed => "completed",
+    }
+}
+
+fn need_words(need: &Need) -> String {
+    match need.condition {
+        Condition::Started => format!("`{}` to start", need.service),
+        Condition::Ready => format!("`{}` to be ready", need.service),
+        Condition::Completed => format!("`{}` to complete", need.service),
+    }
+}

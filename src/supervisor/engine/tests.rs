@@ -1,0 +1,757 @@
+//! The engine against a fake worker and a stopped clock.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::scheduler::{Capability, epvm::Epvm};
+use crate::supervisor::snapshot::{Reason, Settled, Shown};
+use crate::task::environment::Environment;
+use crate::task::restart::RestartPolicy;
+use crate::task::spec::*;
+use crate::worker::Outcome;
+
+fn name(text: &str) -> ServiceName {
+    ServiceName::fold(text).unwrap()
+}
+
+fn id(text: &str) -> InstanceId {
+    InstanceId::parse(text).unwrap()
+}
+
+fn run_spec(service: &str, number: u32, settings: &str) -> Arc<RunSpec> {
+    let probe = Probe {
+        target: ProbeTarget::Started,
+        interval: None,
+        timeout: Duration::ZERO,
+        failures: 3,
+        start_period: Duration::ZERO,
+    };
+    Arc::new(RunSpec {
+        instance: InstanceId { service: name(service), number },
+        argv: vec!["/bin/true".into()],
+        dir: PathBuf::from("/"),
+        env: Environment::default(),
+        ports: Vec::new(),
+        ready: probe,
+        live: None,
+        stop: StopSpec { signal: 15, grace: Duration::from_secs(10) },
+        before: Vec::new(),
+        after: Vec::new(),
+        tty: false,
+        resources: Resources::default(),
+        caller: Caller { umask: 0o22, nofile: None },
+        log_keep: 0,
+        settings: Settings(settings.into()),
+    })
+}
+
+/// `service("api", 2, &["db"])`: two copies, needs db ready, built from its own package.
+fn service(service: &str, scale: u32, needs: &[&str]) -> ServiceSpec {
+    let build = BuildSpec {
+        key: BuildKey(service.into()),
+        service: name(service),
+        dir: PathBuf::from(service),
+        package: ".".into(),
+        flags: Vec::new(),
+        env: Vec::new(),
+        before: Vec::new(),
+        output: PathBuf::from("bin").join(service),
+        caller: Caller { umask: 0o22, nofile: None },
+    };
+    ServiceSpec {
+        name: name(service),
+        kind: Kind::Service,
+        build: Some(build),
+        needs: needs.iter().map(|need| Need { service: name(need), condition: Condition::Ready }).collect(),
+        restart: RestartPolicy::default(),
+        runs: (1..=scale).map(|number| run_spec(service, number, "s1")).collect(),
+    }
+}
+
+fn job(text: &str) -> ServiceSpec {
+    ServiceSpec { kind: Kind::Job, ..service(text, 1, &[]) }
+}
+
+fn with_settings(mut spec: ServiceSpec, settings: &str) -> ServiceSpec {
+    spec.runs = spec.runs.iter().map(|run| run_spec(spec.name.as_str(), run.instance.number, settings)).collect();
+    spec
+}
+
+/// A world with one node whose worker does what the test says.
+struct World {
+    engine: Engine,
+    now: Moment,
+    /// Runs a worker was given and whose end is not reported.
+    live: BTreeMap<RunId, Work>,
+    signals: Vec<(RunId, Signal)>,
+    timers: HashMap<TimerId, Duration>,
+    said: Vec<String>,
+    /// What builds make: a failure where listed.
+    broken: BTreeSet<&'static str>,
+    version: u32,
+    shared_builds: usize,
+}
+
+impl World {
+    fn new() -> World {
+        let node = Node {
+            name: "local".into(),
+            capabilities: vec![Capability::Process, Capability::Build],
+            capacity: Resources { cpu: 4.0, memory: 1 << 30, disk: 1 << 40 },
+            promised: Resources::default(),
+            n_tasks: 0,
+            n_builds: 0,
+            max_builds: 1,
+        };
+        World {
+            engine: Engine::new(vec![node], Box::new(Epvm), 1),
+            now: Moment { mono: Duration::from_secs(1000), wall_us: 0 },
+            live: BTreeMap::new(),
+            signals: Vec::new(),
+            timers: HashMap::new(),
+            said: Vec::new(),
+            broken: BTreeSet::new(),
+            version: 1,
+            shared_builds: 0,
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        for effect in self.engine.handle(event, self.now) {
+            match effect {
+                Effect::Start { run, work } => {
+                    if let Work::Run { spec, .. } = &work {
+                        let double = self.instances().iter().any(|other| *other == spec.instance);
+                        assert!(!double, "two runs of {}", spec.instance);
+                    }
+                    assert!(self.live.insert(run, work).is_none(), "run {run} twice");
+                }
+                Effect::Signal { run, signal } => self.signals.push((run, signal)),
+                Effect::Arm { timer, after } => {
+                    self.timers.insert(timer, self.now.mono + after);
+                }
+                Effect::Say { message, .. } => self.said.push(message),
+            }
+        }
+    }
+
+    fn start(&mut self, specs: &[ServiceSpec]) {
+        let groups = BTreeMap::new();
+        self.event(Event::Start { specs: specs.to_vec(), groups, explicit: BTreeSet::new() });
+    }
+
+    fn stop(&mut self, names: &[&str]) {
+        let services = names.iter().map(|n| name(n)).collect();
+        self.event(Event::Stop { services, only: BTreeSet::new(), grace: None });
+    }
+
+    fn instances(&self) -> Vec<InstanceId> {
+        let instance = |work: &Work| match work {
+            Work::Run { spec, .. } => Some(spec.instance.clone()),
+            Work::Build(_) => None,
+        };
+        self.live.values().filter_map(instance).collect()
+    }
+
+    fn live_names(&self) -> String {
+        let mut names: Vec<String> = self.instances().iter().map(ToString::to_string).collect();
+        names.sort();
+        names.join(" ")
+    }
+
+    fn run_of(&self, instance: &str) -> RunId {
+        let is = |work: &Work| matches!(work, Work::Run { spec, .. } if spec.instance == id(instance));
+        self.live
+            .iter()
+            .find(|(_, work)| is(work))
+            .map(|(run, _)| *run)
+            .unwrap_or_else(|| panic!("no run of {instance}"))
+    }
+
+    /// Finishes every build there is, and those that follow.
+    fn build_all(&mut self) {
+        while let Some((run, batch)) = self.live.iter().find_map(|(run, work)| match work {
+            Work::Build(batch) => Some((*run, batch.clone())),
+            Work::Run { .. } => None,
+        }) {
+            self.shared_builds += usize::from(batch.members.len() > 1);
+            self.live.remove(&run);
+            let fails = |key: &BuildKey| self.broken.iter().any(|broken| *broken == key.0);
+            let any = batch.members.iter().any(|member| fails(&member.key));
+            let result = |key: &BuildKey| {
+                if any {
+                    Err(BuildFailure { error: format!("{}/main.go:1:1: nonsense", key.0), problems: Vec::new() })
+                } else {
+                    Ok(Artifact(format!("{}-{}", key.0, self.version)))
+                }
+            };
+            let results = batch.members.iter().map(|member| (member.key.clone(), result(&member.key))).collect();
+            self.event(Event::Report(run, RunReport::Built(results)));
+        }
+    }
+
+    fn come_up(&mut self, instance: &str) {
+        let run = self.run_of(instance);
+        self.event(Event::Report(run, RunReport::Started { pid: run.0 as u32 }));
+        self.event(Event::Report(run, RunReport::Ready(true)));
+    }
+
+    fn exit(&mut self, instance: &str, code: i32) {
+        let run = self.run_of(instance);
+        self.live.remove(&run);
+        self.event(Event::Report(
+            run,
+            RunReport::Exited(Outcome { code: Some(code), signal: None, oom: false, lost: false }),
+        ));
+    }
+
+    /// Everything that was signalled to stop ends; the rest comes up; until nothing changes.
+    fn kind(&mut self) {
+        for _ in 0..1000 {
+            self.build_all();
+            let stopped: Vec<String> = self.stopping();
+            if let Some(instance) = stopped.first() {
+                self.exit(instance, 143);
+                continue;
+            }
+            let next = self
+                .instances()
+                .into_iter()
+                .find(|id| matches!(self.state(&id.to_string()), Shown::Starting | Shown::Running));
+            match next {
+                Some(id) => self.come_up(&id.to_string()),
+                None => return,
+            }
+        }
+        panic!("the world never came to rest");
+    }
+
+    fn stopping(&self) -> Vec<String> {
+        let told = |run: &RunId| {
+            self.signals.iter().any(|(signalled, signal)| signalled == run && !matches!(signal, Signal::Send(_)))
+        };
+        let instance = |work: &Work| match work {
+            Work::Run { spec, .. } => Some(spec.instance.to_string()),
+            Work::Build(_) => None,
+        };
+        self.live.iter().filter(|(run, _)| told(run)).filter_map(|(_, work)| instance(work)).collect()
+    }
+
+    fn state(&self, instance: &str) -> Shown {
+        let snapshot = self.engine.snapshot();
+        let all = snapshot.services.iter().flat_map(|service| &service.instances);
+        all.clone().find(|view| view.id == id(instance)).map_or(Shown::Idle, |view| view.state)
+    }
+
+    fn settled(&self, service: &str) -> Settled {
+        let snapshot = self.engine.snapshot();
+        snapshot.services.iter().find(|view| view.name == name(service)).unwrap().settled.clone()
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now.mono += time;
+        let mut due: Vec<TimerId> =
+            self.timers.iter().filter(|(_, at)| **at <= self.now.mono).map(|(timer, _)| *timer).collect();
+        due.sort();
+        for timer in due {
+            self.timers.remove(&timer);
+            self.event(Event::Timer(timer));
+        }
+    }
+}
+
+#[test]
+fn builds_come_first_and_one_at_a_time() {
+    let mut world = World::new();
+    world.start(&[service("api", 1, &[]), service("web", 1, &[])]);
+    assert_eq!(world.live.len(), 1);
+    assert_eq!(world.state("api.1"), Shown::Building);
+    world.build_all();
+    assert_eq!(world.live_names(), "api.1 web.1");
+}
+
+#[test]
+fn builds_of_one_group_share_one_go_build_and_are_tried_alone_when_it_fails() {
+    let mut world = World::new();
+    world.broken.insert("web");
+    let specs = vec![service("api", 1, &[]), service("web", 1, &[])];
+    let groups = [("api", 7), ("web", 7)].map(|(key, group)| (BuildKey(key.into()), group)).into();
+    world.event(Event::Start { specs, groups, explicit: BTreeSet::new() });
+    world.build_all();
+    assert_eq!(world.shared_builds, 1);
+    assert_eq!(world.live_names(), "api.1");
+    assert_eq!(world.settled("web"), Settled::Failed("its build failed: web/main.go:1:1: nonsense".into()));
+}
+
+#[test]
+fn dependants_wait_until_ready() {
+    let mut world = World::new();
+    world.start(&[service("api", 1, &["db"]), service("db", 2, &[])]);
+    world.build_all();
+    assert_eq!(world.live_names(), "db.1 db.2");
+    world.come_up("db.1");
+    assert_eq!(world.live_names(), "db.1 db.2");
+    world.come_up("db.2");
+    assert_eq!(world.live_names(), "api.1 db.1 db.2");
+    world.come_up("api.1");
+    assert_eq!(world.settled("api"), Settled::Met);
+}
+
+#[test]
+fn those_behind_a_failed_one_are_blocked_by_name() {
+    let mut world = World::new();
+    world.broken.insert("db");
+    world.start(&[service("web", 1, &["api"]), service("api", 1, &["db"]), service("db", 1, &[])]);
+    world.build_all();
+    assert_eq!(world.settled("api"), Settled::Blocked("it needs `db`, which failed".into()));
+    assert_eq!(world.settled("web"), Settled::Blocked("it needs `api`, which cannot start either".into()));
+}
+
+#[test]
+fn a_stop_goes_against_the_needs() {
+    let mut world = World::new();
+    world.start(&[service("web", 1, &["api"]), service("api", 1, &["db"]), service("db", 1, &[])]);
+    world.kind();
+    world.stop(&["web", "api", "db"]);
+    assert_eq!(world.stopping(), ["web.1"]);
+    world.exit("web.1", 143);
+    assert_eq!(world.stopping(), ["api.1"]);
+    world.exit("api.1", 1);
+    world.exit("db.1", 0);
+    assert!(world.engine.is_idle());
+    let snapshot = world.engine.snapshot();
+    assert!(snapshot.services.iter().all(|s| s.instances[0].last_exit.as_ref().unwrap().reason == Reason::Stopped));
+}
+
+#[test]
+fn an_unchanged_copy_is_kept_and_a_changed_one_replaced() {
+    let mut world = World::new();
+    world.start(&[service("api", 1, &[])]);
+    world.kind();
+    let first = world.run_of("api.1");
+    world.start(&[service("api", 1, &[])]);
+    world.kind();
+    assert_eq!(world.run_of("api.1"), first);
+    world.version = 2;
+    world.start(&[service("api", 1, &[])]);
+    assert_eq!(world.state("api.1"), Shown::Ready, "it serves while the new one is built");
+    assert_eq!(world.settled("api"), Settled::Pending);
+    world.kind();
+    let second = world.run_of("api.1");
+    assert_ne!(second, first);
+    world.start(&[with_settings(service("api", 1, &[]), "s2")]);
+    world.kind();
+    assert_ne!(world.run_of("api.1"), second);
+    assert_eq!(world.settled("api"), Settled::Met);
+}
+
+#[test]
+fn a_failed_build_leaves_the_old_copy_serving() {
+    let mut world = World::new();
+    world.start(&[service("api", 1, &[])]);
+    world.kind();
+    let first = world.run_of("api.1");
+    world.broken.insert("api");
+    world.start(&[with_settings(service("api", 1, &[]), "s2")]);
+    world.kind();
+    assert_eq!(world.run_of("api.1"), first);
+    assert_eq!(world.state("api.1"), Shown::Ready);
+    assert_eq!(world.settled("api"), Settled::Failed("its build failed: api/main.go:1:1: nonsense".into()));
+}
+
+#[test]
+fn a_restart_whose_build_fails_stops_nothing() {
+    let mut world = World::new();
+    world.start(&[service("api", 1, &[]), service("web", 1, &[])]);
+    world.kind();
+    let before = (world.run_of("api.1"), world.run_of("web.1"));
+    world.broken.insert("web");
+    let specs = vec![service("api", 1, &[]), service("web", 1, &[])];
+    world.event(Event::Restart { specs: specs.clone(), groups: BTreeMap::new(), only: BTreeSet::new() });
+    world.kind();
+    assert_eq!((world.run_of("api.1"), world.run_of("web.1")), before);
+    world.broken.clear();
+    world.event(Event::Restart { specs, groups: BTreeMap::new(), only: BTreeSet::new() });
+    world.kind();
+    assert_ne!(world.run_of("api.1"), before.0);
+    assert_ne!(world.run_of("web.1"), before.1);
+}
+
+#[test]
+fn a_stop_is_met_whatever_became_of_the_build() {
+    let mut world = World::new();
+    world.broken.insert("api");
+    world.start(&[service("api", 1, &[])]);
+    world.kind();
+    assert_eq!(world.state("api.1"), Shown::Failed);
+    world.stop(&["api"]);
+    assert_eq!(world.settled("api"), Settled::Met);
+}
+
+#[test]
+fn copies_are_replaced_one_after_another() {
+    let mut world = World::new();
+    world.start(&[service("api", 3, &[])]);
+    world.kind();
+    let specs = vec![service("api", 3, &[])];
+    world.event(Event::Restart { specs, groups: BTreeMap::new(), only: BTreeSet::new() });
+    world.build_all();
+    for number in 1..=3 {
+        let instance = format!("api.{number}");
+        assert_eq!(world.stopping(), std::slice::from_ref(&instance));
+        world.exit(&instance, 0);
+        assert_eq!(world.stopping(), [""; 0]);
+        world.come_up(&instance);
+    }
+    assert_eq!(world.settled("api"), Settled::Met);
+}
+
+#[test]
+fn a_restart_of_one_copy_touches_no_other() {
+    let mut world = World::new();
+    world.start(&[service("api", 2, &[])]);
+    world.kind();
+    let kept = world.run_of("api.1");
+    let only = BTreeSet::from([id("api.2")]);
+    world.event(Event::Restart { specs: vec![service("api", 2, &[])], groups: BTreeMap::new(), only });
+    world.build_all();
+    assert_eq!(world.stopping(), ["api.2"]);
+    world.kind();
+    assert_eq!(world.run_of("api.1"), kept);
+}
+
+#[test]
+fn a_settled_copy_restarts_at_once_and_a_quick_one_after_a_delay() {
+    let mut world = World::new();
+    world.start(&[service("api", 1, &[])]);
+    world.kind();
+    world.pass(Duration::from_secs(6));
+    world.exit("api.1", 2);
+    assert_eq!(world.live_names(), "api.1", "at once");
+    world.come_up("api.1");
+    world.exit("api.1", 2);
+    assert_eq!(world.state("api.1"), Shown::Backoff);
+    world.pass(Duration::from_millis(300));
+    assert_eq!(world.live_names(), "api.1");
+}
+
+#[test]
+fn eight_quick_failures_are_a_crash_loop_with_one_try_a_minute() {
+    let mut world = World::new();
+    world.start(&[service("api", 1, &[])]);
+    world.build_all();
+    for n in 1..=8 {
+        world.exit("api.1", 1);
+        if n < 8 {
+            assert_eq!(world.state("api.1"), Shown::Backoff, "after {n}");
+            world.pass(Duration::from_secs(8));
+        }
+    }
+    assert_eq!(world.state("api.1"), Shown::Crashloop);
+    assert_eq!(world.settled("api"), Settled::Failed("api.1 is in a crash loop: exited with code 1".into()));
+    world.pass(Duration::from_secs(60));
+    world.exit("api.1", 1);
+    assert_eq!(world.state("api.1"), Shown::Crashloop, "one try");
+    world.start(&[service("api", 1, &[])]);
+    world.kind();
+    assert_eq!(world.state("api.1"), Shown::Ready, "a person asked");
+}
+
+#[test]
+fn ends_while_a_dependency_is_not_ready_do_not_count() {
+    let mut world = World::new();
+    world.start(&[service("api", 1, &["db"]), service("db", 1, &[])]);
+    world.kind();
+    let db = world.run_of("db.1");
+    world.event(Event::Report(db, RunReport::Ready(false)));
+    for _ in 0..20 {
+        world.exit("api.1", 1);
+        assert_eq!(world.state("api.1"), Shown::Backoff);
+        world.pass(Duration::from_secs(31));
+    }
+    world.event(Event::Report(db, RunReport::Ready(true)));
+    world.come_up("api.1");
+    assert_eq!(world.state("api.1"), Shown::Ready);
+}
+
+#[test]
+fn a_crash_loop_tries_again_when_its_dependency_is_ready_again() {
+    let mut world = World::new();
+    world.start(&[service("api", 1, &["db"]), service("db", 1, &[])]);
+    world.kind();
+    for _ in 0..8 {
+        world.exit("api.1", 1);
+        world.pass(Duration::from_secs(7));
+    }
+    assert_eq!(world.state("api.1"), Shown::Crashloop);
+    let db = world.run_of("db.1");
+    world.event(Event::Report(db, RunReport::Ready(false)));
+    world.event(Event::Report(db, RunReport::Ready(true)));
+    assert_eq!(world.state("api.1"), Shown::Starting);
+}
+
+#[test]
+fn a_job_runs_once_per_start_of_a_stopped_fleet() {
+    let mut world = World::new();
+    let fleet = [
+        job("migrate"),
+        ServiceSpec {
+            needs: vec![Need { service: name("migrate"), condition: Condition::Ready }],
+            ..service("api", 1, &[])
+        },
+    ];
+    world.start(&fleet);
+    world.build_all();
+    assert_eq!(world.live_names(), "migrate.1");
+    world.exit("migrate.1", 0);
+    assert_eq!(world.live_names(), "api.1");
+    world.kind();
+    world.start(&fleet);
+    world.build_all();
+    assert_eq!(world.live_names(), "api.1", "not again");
+    world.stop(&["api", "migrate"]);
+    world.kind();
+    world.start(&fleet);
+    world.build_all();
+    assert_eq!(world.live_names(), "migrate.1", "again");
+}
+
+#[test]
+fn a_port_that_is_held_is_no_crash_loop() {
+    let mut world = World::new();
+    world.start(&[service("api", 1, &[])]);
+    world.build_all();
+    let run = world.run_of("api.1");
+    world.live.remove(&run);
+    let failure =
+        crate::worker::StartFailure { message: "port 80 is held by pid 7".into(), port: true, transient: false };
+    world.event(Event::Report(run, RunReport::StartFailed(failure)));
+    assert_eq!(world.state("api.1"), Shown::Failed);
+    assert!(world.timers.is_empty());
+    assert_eq!(world.settled("api"), Settled::Failed("api.1: port 80 is held by pid 7".into()));
+}
+
+#[test]
+fn scale_adds_and_removes_without_touching_the_rest() {
+    let mut world = World::new();
+    world.start(&[service("api", 1, &[])]);
+    world.kind();
+    let first = world.run_of("api.1");
+    world.event(Event::Scale { specs: vec![service("api", 3, &[])] });
+    world.kind();
+    assert_eq!(world.live_names(), "api.1 api.2 api.3");
+    world.event(Event::Scale { specs: vec![service("api", 1, &[])] });
+    world.kind();
+    assert_eq!(world.live_names(), "api.1");
+    assert_eq!(world.run_of("api.1"), first);
+    world.event(Event::Scale { specs: vec![service("api", 0, &[])] });
+    world.kind();
+    assert_eq!(world.live_names(), "");
+    assert!(world.engine.is_idle());
+}
+
+#[test]
+fn a_start_during_a_stop_wins() {
+    let mut world = World::new();
+    world.start(&[service("api", 1, &[])]);
+    world.kind();
+    world.stop(&["api"]);
+    world.start(&[service("api", 1, &[])]);
+    world.kind();
+    assert_eq!(world.state("api.1"), Shown::Ready);
+    assert_eq!(world.settled("api"), Settled::Met);
+}
+
+#[test]
+fn a_resumed_fleet_keeps_what_runs_and_starts_what_died() {
+    let mut world = World::new();
+    let adoption = Adoption {
+        run: RunId(41),
+        instance: id("api.1"),
+        settings: Settings("s1".into()),
+        artifact: Some(Artifact("api-1".into())),
+        started_us: 5,
+    };
+    world.live.insert(RunId(41), Work::Run { spec: run_spec("api", 1, "s1"), artifact: None });
+    let exit = ExitView { code: None, signal: Some(9), reason: Reason::Signal, at_us: 4 };
+    let past = Past {
+        happenings: vec![Happening { at_us: 4, message: "api.1 was ended by signal 9".into() }],
+        copies: [(1, (3, vec![exit.clone()]))].into(),
+    };
+    let found = |key: &str| (BuildKey(key.into()), Artifact(format!("{key}-1")));
+    world.event(Event::Resume(Resume {
+        services: vec![(service("api", 2, &[]), Desired::Up), (job("migrate"), Desired::Once)],
+        artifacts: [found("api"), found("migrate")].into(),
+        adoptions: vec![adoption],
+        ended: vec![(id("migrate.1"), TaskState::Done)],
+        past: [(name("api"), past)].into(),
+    }));
+    let view = world.engine.snapshot().services[0].instances[0].clone();
+    assert_eq!((view.restarts, view.last_exit), (3, Some(exit.clone())), "what was counted goes on");
+    let why = world.engine.explain(&name("api")).unwrap();
+    assert_eq!(why.exits, [(id("api.1"), exit)]);
+    assert_eq!(why.events[0].message, "api.1 was ended by signal 9");
+    assert_eq!(world.live_names(), "api.1 api.2", "the job is not run again, nothing is built");
+    world.kind();
+    assert_eq!(world.run_of("api.1"), RunId(41));
+    assert!(world.run_of("api.2").0 > 41, "run numbers go on");
+    world.start(&[service("api", 2, &[]), job("migrate")]);
+    world.kind();
+    assert_eq!(world.run_of("api.1"), RunId(41), "unchanged, so kept");
+}
+
+#[test]
+fn a_failed_liveness_probe_restarts_also_what_then_exits_with_0() {
+    let mut world = World::new();
+    world.start(&[service("api", 1, &[])]);
+    world.kind();
+    let run = world.run_of("api.1");
+    world.event(Event::Report(run, RunReport::Dead("answered 503".into())));
+    assert_eq!(world.state("api.1"), Shown::Stopping);
+    world.exit("api.1", 0);
+    assert_eq!(world.state("api.1"), Shown::Backoff);
+    world.pass(Duration::from_millis(200));
+    world.kind();
+    assert_eq!(world.state("api.1"), Shown::Ready);
+}
+
+#[test]
+fn what_served_beside_a_failed_build_is_started_again_as_it_was() {
+    let mut world = World::new();
+    world.start(&[service("api", 1, &[])]);
+    world.kind();
+    world.broken.insert("api");
+    world.start(&[service("api", 1, &[])]);
+    world.kind();
+    assert!(matches!(world.settled("api"), Settled::Failed(_)));
+    world.exit("api.1", 2);
+    world.pass(Duration::from_secs(1));
+    world.kind();
+    assert_eq!(world.state("api.1"), Shown::Ready);
+}
+
+#[test]
+fn stale_timers_and_reports_miss() {
+    let mut world = World::new();
+    world.start(&[service("api", 1, &[])]);
+    world.build_all();
+    let run = world.run_of("api.1");
+    world.exit("api.1", 1);
+    world.stop(&["api"]);
+    world.pass(Duration::from_secs(100));
+    world.event(Event::Report(run, RunReport::Ready(true)));
+    assert_eq!(world.state("api.1"), Shown::Idle);
+    assert!(world.engine.is_idle());
+}
+
+mod random {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Start(u8),
+        Stop(u8),
+        Restart(u8),
+        Scale(u8, u32),
+        Break(bool),
+        Build,
+        Up(u8),
+        Unready(u8),
+        Exit(u8, i32),
+        Pass(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (0..8u8).prop_map(Step::Start),
+            (0..8u8).prop_map(Step::Stop),
+            (0..8u8).prop_map(Step::Restart),
+            (0..3u8, 0..4u32).prop_map(|(s, n)| Step::Scale(s, n)),
+            any::<bool>().prop_map(Step::Break),
+            Just(Step::Build),
+            (0..9u8).prop_map(Step::Up),
+            (0..9u8).prop_map(Step::Unready),
+            (0..9u8, 0..2i32).prop_map(|(i, c)| Step::Exit(i, c)),
+            (1..70_000u64).prop_map(Step::Pass),
+        ]
+    }
+
+    fn fleet() -> Vec<ServiceSpec> {
+        vec![service("api", 2, &["db"]), service("db", 1, &[]), service("web", 1, &["api"])]
+    }
+
+    fn chosen(bits: u8) -> Vec<ServiceSpec> {
+        fleet().into_iter().enumerate().filter(|(n, _)| bits & (1 << n) != 0).map(|(_, spec)| spec).collect()
+    }
+
+    fn apply(world: &mut World, step: Step) {
+        let nth = |world: &World, n: u8| world.instances().get(n as usize).map(ToString::to_string);
+        match step {
+            Step::Start(bits) => world.start(&chosen(bits)),
+            Step::Stop(bits) => {
+                let names: Vec<String> = chosen(bits).iter().map(|s| s.name.to_string()).collect();
+                world.stop(&names.iter().map(String::as_str).collect::<Vec<_>>());
+            }
+            Step::Restart(bits) => {
+                world.event(Event::Restart { specs: chosen(bits), groups: BTreeMap::new(), only: BTreeSet::new() })
+            }
+            Step::Scale(which, n) => {
+                let names = ["api", "db", "web"];
+                let needs: &[&[&str]] = &[&["db"], &[], &["api"]];
+                let which = which as usize;
+                world.event(Event::Scale { specs: vec![service(names[which], n, needs[which])] });
+            }
+            Step::Break(broken) => {
+                world.broken = if broken { BTreeSet::from(["api"]) } else { BTreeSet::new() };
+                world.version += 1;
+            }
+            Step::Build => world.build_all(),
+            Step::Up(n) => {
+                if let Some(instance) = nth(world, n) {
+                    world.come_up(&instance);
+                }
+            }
+            Step::Unready(n) => {
+                if let Some(instance) = nth(world, n) {
+                    let run = world.run_of(&instance);
+                    world.event(Event::Report(run, RunReport::Ready(false)));
+                }
+            }
+            Step::Exit(n, code) => {
+                if let Some(instance) = nth(world, n) {
+                    world.exit(&instance, code);
+                }
+            }
+            Step::Pass(ms) => world.pass(Duration::from_millis(ms)),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Whatever happened, a start in a kind world brings everything up, and a stop brings everything down; `World::event` asserts on the way
+        /// that no instance ever has two runs and no run id is used twice.
+        #[test]
+        fn wanted_and_actual_meet_when_the_world_is_kind(steps in prop::collection::vec(step(), 0..60)) {
+            let mut world = World::new();
+            for step in steps {
+                apply(&mut world, step);
+            }
+            world.broken.clear();
+            world.start(&fleet());
+            world.kind();
+            for service in ["api", "db", "web"] {
+                prop_assert_eq!(world.settled(service), Settled::Met, "{}", service);
+            }
+            prop_assert_eq!(world.live_names(), "api.1 api.2 db.1 web.1");
+            world.stop(&["api", "db", "web"]);
+            world.kind();
+            prop_assert!(world.engine.is_idle());
+            prop_assert_eq!(world.live.len(), 0);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The engine's state as plain values for `ps` and `why`.
+
+use super::{Engine, Service, Slot};
+use crate::supervisor::Explanation;
+use crate::supervisor::snapshot::{BuildState, BuildView, InstanceView, ServiceView, Settled, Shown, Snapshot};
+use crate::task::id::ServiceName;
+use crate::task::state::TaskState;
+
+impl Engine {
+    /// Everything at this moment.
+    pub fn snapshot(&self) -> Snapshot {
+        let mut settled = self.settle_all();
+        let view = |(name, service)| {
+            let settled = settled.remove(name).unwrap_or(Settled::Pending);
+            self.service_view(service, settled)
+        };
+        Snapshot { seq: self.seq, services: self.services.iter().map(view).collect() }
+    }
+
+    fn service_view(&self, service: &Service, settled: Settled) -> ServiceView {
+        ServiceView {
+            name: service.spec.name.clone(),
+            kind: service.spec.kind,
+            desired: service.desired,
+            scale: service.spec.runs.len() as u32,
+            build: self.build_view(service),
+            instances: service.slots.values().map(|slot| self.instance_view(service, slot)).collect(),
+            reason: self.reason(service, &settled),
+            settled,
+        }
+    }
+
+    fn build_view(&self, service: &Service) -> Option<BuildView> {
+        let spec = service.spec.build.as_ref()?;
+        let Some(build) = self.builds.get(&spec.key) else {
+            return Some(BuildView { state: BuildState::Idle, artifact: None, error: None, problems: Vec::new() });
+        };
+        let state = match build.state {
+            TaskState::Queued => BuildState::Queued,
+            TaskState::Starting | TaskState::Running | TaskState::Ready | TaskState::Stopping => BuildState::Building,
+            TaskState::Done => BuildState::Ok,
+            TaskState::Failed | TaskState::Crashloop | TaskState::Backoff => BuildState::Failed,
+            TaskState::Idle => BuildState::Idle,
+        };
+        Some(BuildView {
+            state,
+            artifact: build.artifact.as_ref().map(|artifact| artifact.0.clone()),
+            error: build.failure.as_ref().map(|failure| failure.error.clone()),
+            problems: build.failure.as_ref().map(|failure| failure.problems.clone()).unwrap_or_default(),
+        })
+    }
+
+    fn instance_view(&self, service: &Service, slot: &Slot) -> InstanceView {
+        let run = slot.run.as_ref();
+        InstanceView {
+            id: slot.id.clone(),
+            state: self.shown(service, slot),
+            run: slot.last_run,
+            pid: run.and_then(|run| run.pid),
+            ports: slot.launch.ports.clone(),
+            listening: run.map(|run| run.listening.clone()).unwrap_or_default(),
+            restarts: slot.restarts,
+            started_us: slot.started_us,
+            last_exit: slot.exits.last().cloned(),
+            healthy: run.and_then(|run| run.healthy),
+            trouble: run.and_then(|run| run.trouble),
+        }
+    }
+
+    fn shown(&self, service: &Service, slot: &Slot) -> Shown {
+        let build = service.spec.build.as_ref().and_then(|spec| self.builds.get(&spec.key));
+        match slot.state {
+            TaskState::Queued if build.is_some_and(|build| build.is_pending()) => Shown::Building,
+            TaskState::Idle => Shown::Idle,
+            TaskState::Queued => Shown::Queued,
+            TaskState::Starting => Shown::Starting,
+            TaskState::Running => Shown::Running,
+            TaskState::Ready => Shown::Ready,
+            TaskState::Stopping => Shown::Stopping,
+            TaskState::Backoff => Shown::Backoff,
+            TaskState::Crashloop => Shown::Crashloop,
+            TaskState::Done => Shown::Done,
+            TaskState::Failed => Shown::Failed,
+        }
+    }
+
+    /// Why a service is as it is. The environment is filled in by whoever knows which part of it files set.
+    pub fn explain(&self, name: &ServiceName) -> Option<Explanation> {
+        let service = self.services.get(name)?;
+        let settled = self.settle_all().remove(name)?;
+        let view = self.service_view(service, settled);
+        let reasons = service
+            .slots
+            .values()
+            .filter_map(|slot| self.slot_reason(service, slot).map(|why| sentence(slot, &why)))
+            .collect();
+        let needs = service.spec.needs.iter().map(|need| {
+            let state =
+                self.services.get(&need.service).map(|other| self.service_view(other, Settled::Pending).state());
+            let word = state.map_or("unknown", |state| state.word()).to_owned();
+            (need.service.clone(), super::settle::condition_word(need), word, self.is_met(need, true))
+        });
+        Some(Explanation {
+            summary: summary(&view),
+            reasons,
+            needs: needs.collect(),
+            exits: service
+                .slots
+                .values()
+                .flat_map(|slot| slot.exits.iter().map(|exit| (slot.id.clone(), exit.clone())))
+                .collect(),
+            events: service.happenings.iter().cloned().collect(),
+            holders: service.slots.values().filter_map(|slot| slot.run.as_ref()?.holder.clone()).collect(),
+            env: Vec::new(),
+            service: view,
+        })
+    }
+}
+
+fn sentence(slot: &Slot, why: &str) -> String {
+    let id = slot.id.to_string();
+    if why.starts_with(&id) { why.to_owned() } else { format!("{id}: {why}") }
+}
+
+fn summary(view: &ServiceView) -> String {
+    let ready = view.instances.iter().filter(|instance| instance.state == Shown::Ready).count();
+    let state = view.state().word();
+    match (&view.reason, view.scale) {
+        (Some(reason), _) => format!("`{}` is {state}: {reason}", view.name),
+        (None, 0 | 1) => format!("`{}` is {state}", view.name),
+        (None, scale) => format!("`{}` is {state}: {ready} of {scale} copies are ready", view.name),
+    }
+}

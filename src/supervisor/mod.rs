@@ -1,0 +1,200 @@
+//! Decides what runs: a pure engine under a thin actor.
+
+mod actor;
+pub mod disk;
+pub mod engine;
+mod plan;
+mod resume;
+pub mod snapshot;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::error::Error;
+use crate::scheduler::{Capability, Node};
+use crate::shim::client;
+use crate::store::{self, intent, last};
+use crate::sys::home::Home;
+use crate::sys::machine::machine;
+use crate::sys::os;
+use crate::task::id::{InstanceId, ServiceName};
+use crate::task::spec::{Caller, Resources};
+use crate::worker::process::ProcessWorker;
+use actor::{Actor, Parts};
+use engine::Engine;
+use plan::Planner;
+use snapshot::{ExitView, ServiceView, Snapshot};
+
+/// What is asked of the supervisor.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verb {
+    /// Converge: build, keep what is unchanged, replace what changed, start the rest in order.
+    Start(StartFlags),
+    /// End, in reverse order; everything when nothing is selected, and then the supervisor goes too. The grace replaces the configured one.
+    Stop {
+        /// Instead of the configured grace.
+        grace: Option<Duration>,
+    },
+    /// Build, then replace every selected copy.
+    Restart,
+    /// Build only.
+    Build,
+    /// Add or remove copies; `None` returns to the file's number.
+    Scale(BTreeMap<ServiceName, Option<u32>>),
+    /// A signal to the group of each selected copy.
+    Kill(i32),
+}
+
+/// Flags of `start` that hold for the selected services until `stop`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StartFlags {
+    /// Do not start what the selected depend on.
+    pub no_deps: bool,
+    /// Do not start vendors.
+    pub no_vendors: bool,
+    /// `-e K=V`, above every file.
+    pub env: Vec<(OsString, OsString)>,
+    /// `--scale S=N`.
+    pub scale: BTreeMap<ServiceName, u32>,
+    /// Build with the race detector.
+    pub race: bool,
+    /// Added to every fixed host port.
+    pub port_offset: Option<i32>,
+}
+
+/// One request with everything its caller had.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// What is asked.
+    pub verb: Verb,
+    /// Selectors as typed; empty: all enabled.
+    pub select: Vec<String>,
+    /// The caller's environment.
+    pub env: Vec<(OsString, OsString)>,
+    /// The caller's umask and limits.
+    pub caller: Caller,
+    /// The configuration file, where `-c` was given.
+    pub config: Option<PathBuf>,
+    /// Load a configuration owned by another user.
+    pub trust: bool,
+}
+
+/// What a request reaches, before anything of it is done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Accepted {
+    /// The services, dependencies included; in dependency order.
+    pub services: Vec<ServiceName>,
+    /// Things a person should know.
+    pub notes: Vec<String>,
+    /// The request is carried out in the first snapshot with at least this sequence number: judge `settled` only from there.
+    pub from: u64,
+}
+
+/// One thing that happened, for `why`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Happening {
+    /// Microseconds since 1970.
+    pub at_us: i64,
+    /// One sentence.
+    pub message: String,
+}
+
+/// What `why` needs beside the snapshot.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explanation {
+    /// The service now.
+    pub service: ServiceView,
+    /// One sentence.
+    pub summary: String,
+    /// One sentence for each instance that has something to say.
+    pub reasons: Vec<String>,
+    /// Needs: the other service, the condition's word, its state's word, whether it holds.
+    pub needs: Vec<(ServiceName, &'static str, String, bool)>,
+    /// The newest ends of every copy, each copy's newest last.
+    pub exits: Vec<(InstanceId, ExitView)>,
+    /// Who else holds its ports, one sentence each.
+    pub holders: Vec<String>,
+    /// Newest happenings, oldest first.
+    pub events: Vec<Happening>,
+    /// What files and orchestra set in the environment of instance 1, secrets masked.
+    pub env: Vec<(String, String)>,
+}
+
+/// What the actor hears beside reports and timers.
+#[derive(Debug)]
+pub enum Command {
+    /// A request.
+    Request(Box<Request>, oneshot::Sender<Result<Accepted, Error>>),
+    /// `why`.
+    Explain(ServiceName, oneshot::Sender<Option<Explanation>>),
+    /// Go away without touching a service (a newer supervisor takes over).
+    Leave(oneshot::Sender<()>),
+}
+
+/// The way to a running supervisor from inside its process; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    /// Bounded; a full channel makes the caller wait.
+    pub commands: mpsc::Sender<Command>,
+    /// The newest state of everything. Lagging readers see the newest only.
+    pub snapshots: watch::Receiver<Arc<Snapshot>>,
+}
+
+/// Requests and explanations may wait in so great a number; a further one makes its caller wait.
+const COMMANDS: usize = 64;
+/// Reports may wait in so great a number; a further one makes the worker's own task wait, never a service.
+const REPORTS: usize = 1024;
+
+/// Begins to supervise: takes over what an earlier supervisor left, and goes on until nothing is left to do. The caller holds the project's lock.
+pub async fn spawn(home: Home) -> Result<(Handle, JoinHandle<()>), Error> {
+    let boot = os::boot_id()
+        .map_err(|error| Error::failed("cannot tell this start of the machine from another").because(&error))?;
+    if !store::is_of_boot(&home.state(), &boot)? {
+        intent::stop_all(&home.state())?;
+    }
+    let (intents, corrupt) = intent::load(&home.state())?;
+    let last = last::load(&home.state())?;
+    let newest = client::records(&home).iter().map(|found| found.record.run).max().unwrap_or(0);
+    let mut planner = Planner::new(home.clone(), intents);
+    let beginning = resume::begin(&mut planner, &resume::copies(&home), &last);
+    let (report, reports) = mpsc::channel(REPORTS);
+    let worker = ProcessWorker::new(home.clone(), report, planner.linger());
+    let mut worker = worker.map_err(|error| Error::failed("cannot find the program that runs").because(&error))?;
+    let engine = Engine::new(vec![local_node()], planner.scheduler(), newest + 1);
+    for (record, spec) in beginning.adopt {
+        worker.adopt(&record, spec);
+    }
+    let (commands, inbox) = mpsc::channel(COMMANDS);
+    let (shown, snapshots) = watch::channel(Arc::new(Snapshot::default()));
+    let parts = Parts { home, engine, planner, worker: Box::new(worker), commands: inbox, reports, snapshots: shown };
+    let mut actor = Actor::new(parts);
+    corrupt.iter().for_each(|aside| {
+        actor.complain(&format!("a state file could not be understood and was set aside: {}", aside.display()))
+    });
+    beginning.complaints.iter().for_each(|error| actor.complain(&error.to_string()));
+    let task = tokio::spawn(actor.run(beginning.events));
+    Ok((Handle { commands, snapshots }, task))
+}
+
+/// This machine: what the scheduler may promise of it.
+fn local_node() -> Node {
+    let machine = machine();
+    Node {
+        name: "local".to_owned(),
+        capabilities: vec![Capability::Process, Capability::Build],
+        capacity: Resources { cpu: f64::from(machine.cores), memory: machine.memory, disk: 0 },
+        promised: Resources::default(),
+        n_tasks: 0,
+        n_builds: 0,
+        max_builds: (machine.cores / 2).max(1),
+    }
+}

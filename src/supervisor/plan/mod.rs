@@ -1,0 +1,132 @@
+//! Turns a request into what the engine understands: loads the project, selects, resolves, and writes down what is wanted before anything is done.
+
+mod requests;
+mod resolve;
+mod wanted;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::engine::Event;
+use super::{Request, Verb};
+use crate::config::problem;
+use crate::error::{Error, Result};
+use crate::project::file::Linger;
+use crate::project::load::LoadOptions;
+use crate::project::{Project, load};
+use crate::scheduler::{self, Scheduler};
+use crate::shim::spec;
+use crate::store::intent::{self, DOWN, Intent};
+use crate::sys::home::Home;
+use crate::task::id::ServiceName;
+
+/// A request in the engine's words.
+pub(super) struct Plan {
+    /// In this order.
+    pub(super) events: Vec<Event>,
+    /// What the request reaches.
+    pub(super) services: Vec<ServiceName>,
+    /// What a person should know.
+    pub(super) notes: Vec<String>,
+}
+
+/// Knows the project and what is wanted of it.
+pub(super) struct Planner {
+    home: Home,
+    intents: BTreeMap<ServiceName, Intent>,
+    /// The last configuration that was good.
+    project: Option<Arc<Project>>,
+    /// Services the engine was told of.
+    told: BTreeSet<ServiceName>,
+}
+
+impl Planner {
+    pub(super) fn new(home: Home, intents: BTreeMap<ServiceName, Intent>) -> Planner {
+        Planner { home, intents, project: None, told: BTreeSet::new() }
+    }
+
+    /// Plans one request; on an error nothing is changed.
+    pub(super) fn plan(&mut self, request: Request) -> Result<Plan> {
+        // `git clean` may have taken our folders since the last request.
+        self.home.open()?;
+        match &request.verb {
+            Verb::Start(flags) => self.start(&request, flags),
+            Verb::Restart => self.restart(&request),
+            Verb::Build => self.build(&request),
+            Verb::Scale(numbers) => self.scale(&request, numbers),
+            Verb::Stop { grace } => self.stop(&request, *grace),
+            Verb::Kill(signal) => self.kill(&request, *signal),
+        }
+    }
+
+    /// Reads the configuration; it becomes the last good one.
+    pub(super) fn load(&mut self, config: Option<&std::path::Path>, trust: bool) -> Result<Arc<Project>> {
+        let options = LoadOptions { config: config.map(ToOwned::to_owned), trust };
+        let project = load::load(&self.home.root, &options).map_err(problem::error)?;
+        let project = Arc::new(project);
+        self.project = Some(project.clone());
+        Ok(project)
+    }
+
+    fn load_for(&mut self, request: &Request) -> Result<Arc<Project>> {
+        if let (Some(project), Some(config)) = (&self.project, &request.config)
+            && project.config != *config
+            && self.intents.values().any(|intent| intent.desired != DOWN)
+        {
+            let message = format!(
+                "`{}` is in use by what runs here, so `{}` cannot be",
+                project.config.display(),
+                config.display()
+            );
+            return Err(Error::usage(message).hint("stop it first: `orchestra stop`"));
+        }
+        let in_use = self.project.as_ref().map(|project| project.config.clone());
+        let config = request.config.clone().or(in_use);
+        self.load(config.as_deref(), request.trust)
+    }
+
+    /// The scheduler the project asks for.
+    pub(super) fn scheduler(&self) -> Box<dyn Scheduler + Send> {
+        let name = self.project.as_ref().map_or("epvm", |project| project.scheduler);
+        scheduler::by_name(name).unwrap_or_else(|| Box::new(scheduler::epvm::Epvm))
+    }
+
+    /// Bytes that the logs of all services may take together.
+    pub(super) fn log_limit(&self) -> u64 {
+        self.project.as_ref().map_or(u64::MAX, |project| project.logs.total)
+    }
+
+    /// How long services outlive a dead supervisor.
+    pub(super) fn linger(&self) -> spec::Linger {
+        match self.project.as_ref().map(|project| project.linger) {
+            Some(Linger::For(time)) => spec::Linger::Seconds(time.as_secs()),
+            Some(Linger::Forever) | None => spec::Linger::Forever,
+        }
+    }
+
+    /// What is wanted of a service.
+    pub(super) fn intent(&self, name: &ServiceName) -> Option<&Intent> {
+        self.intents.get(name)
+    }
+
+    /// Writes down once more all that is wanted.
+    pub(super) fn save_again(&self) -> Result<()> {
+        for (name, intent) in &self.intents {
+            intent::save(&self.home.state(), name, intent)?;
+        }
+        Ok(())
+    }
+
+    fn save(&mut self, wanted: BTreeMap<ServiceName, Intent>) -> Result<()> {
+        for (name, intent) in &wanted {
+            if self.intents.get(name) != Some(intent) {
+                match intent.desired.as_str() {
+                    DOWN => intent::save_stopped(&self.home.state(), name, intent)?,
+                    _ => intent::save(&self.home.state(), name, intent)?,
+                }
+            }
+        }
+        self.intents = wanted;
+        Ok(())
+    }
+}

@@ -1,0 +1,228 @@
+//! One function for each thing that can be asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::resolve::From;
+use super::wanted::{desired_word, offset_of, remember_caller, remember_flags, with_needs, without_vendors};
+use super::{Plan, Planner};
+use crate::error::{Error, Result};
+use crate::project::Project;
+use crate::project::select::{self, Selection};
+use crate::services::build;
+use crate::store::intent::{DOWN, Intent};
+use crate::supervisor::engine::Event;
+use crate::supervisor::{Request, StartFlags};
+use crate::task::id::{BuildKey, InstanceId, ServiceName};
+use crate::task::spec::ServiceSpec;
+
+impl Planner {
+    pub(super) fn start(&mut self, request: &Request, flags: &StartFlags) -> Result<Plan> {
+        let project = self.load_for(request)?;
+        let selection = select::select(&project, &request.select)?;
+        let chosen = selection.names;
+        let reached = if flags.no_deps { chosen.clone() } else { with_needs(&project, &chosen) };
+        let mut notes: Vec<String> = project.warnings.iter().map(ToString::to_string).collect();
+        let reached = without_vendors(&project, reached, flags.no_vendors, &mut notes)?;
+        let mut wanted = self.intents.clone();
+        let flags = StartFlags { port_offset: flags.port_offset.or_else(|| offset_of(&request.env)), ..flags.clone() };
+        for name in &reached {
+            let intent = wanted.entry(name.clone()).or_default();
+            remember_caller(intent, request);
+            intent.desired = desired_word(&project, name).to_owned();
+            if chosen.contains(name) {
+                remember_flags(intent, &flags, &project, name);
+            }
+        }
+        let specs = self.resolve(&project, &reached, &wanted, None)?;
+        let explicit = if request.select.is_empty() { BTreeSet::new() } else { chosen };
+        self.save(wanted)?;
+        let services = specs.iter().map(|spec| spec.name.clone()).collect();
+        let groups = groups(&specs);
+        let events = vec![self.known(&project, &reached), Event::Start { specs, groups, explicit }];
+        Ok(Plan { events, services, notes })
+    }
+
+    pub(super) fn restart(&mut self, request: &Request) -> Result<Plan> {
+        let project = self.load_for(request)?;
+        let selection = select::select(&project, &request.select)?;
+        let mut names = selection.names.clone();
+        let is_up = |name: &ServiceName| self.intents.get(name).is_some_and(|intent| intent.desired != DOWN);
+        if request.select.is_empty() && names.iter().any(is_up) {
+            names.retain(is_up);
+        }
+        let mut notes = Vec::new();
+        let names = without_vendors(&project, names, true, &mut notes)?;
+        let mut wanted = self.intents.clone();
+        for name in &names {
+            let intent = wanted.entry(name.clone()).or_default();
+            remember_caller(intent, request);
+            intent.desired = desired_word(&project, name).to_owned();
+        }
+        let specs = self.resolve(&project, &names, &wanted, None)?;
+        self.save(wanted)?;
+        let services = specs.iter().map(|spec| spec.name.clone()).collect();
+        let groups = groups(&specs);
+        let events = vec![self.known(&project, &names), Event::Restart { specs, groups, only: copies(&selection) }];
+        Ok(Plan { events, services, notes })
+    }
+
+    pub(super) fn build(&mut self, request: &Request) -> Result<Plan> {
+        let project = self.load_for(request)?;
+        let names = select::select(&project, &request.select)?.names;
+        let mut notes = Vec::new();
+        let names = without_vendors(&project, names, true, &mut notes)?;
+        let from = From { env: &request.env, caller: &request.caller, command: "build" };
+        let specs = self.resolve(&project, &names, &self.intents.clone(), Some(&from))?;
+        let services = specs.iter().filter(|spec| spec.build.is_some()).map(|spec| spec.name.clone()).collect();
+        let groups = groups(&specs);
+        let events = vec![self.known(&project, &names), Event::Build { specs, groups }];
+        Ok(Plan { events, services, notes })
+    }
+
+    pub(super) fn scale(&mut self, request: &Request, numbers: &BTreeMap<ServiceName, Option<u32>>) -> Result<Plan> {
+        let project = self.load_for(request)?;
+        let mut wanted = self.intents.clone();
+        let names: BTreeSet<ServiceName> = numbers.keys().cloned().collect();
+        let mut woken = BTreeSet::new();
+        for (name, number) in numbers {
+            let Some(service) = project.services.get(name) else {
+                select::select(&project, &[name.to_string()])?;
+                return Err(Error::usage(format!("`{name}` is a vendor, and a vendor has one copy")));
+            };
+            let copies = number.unwrap_or(service.config.scale);
+            if copies > 0 {
+                woken.extend(wake(&project, request, &mut wanted, name));
+            }
+            let intent = wanted.entry(name.clone()).or_default();
+            intent.scale = *number;
+            intent.scale_in_file = number.map(|_| service.config.scale);
+            if copies == 0 {
+                intent.desired = DOWN.to_owned();
+            }
+        }
+        let mut notes = Vec::new();
+        let needs = with_needs(&project, &woken).into_iter().filter(|name| !names.contains(name)).collect();
+        for name in &without_vendors(&project, needs, false, &mut notes)? {
+            woken.extend(wake(&project, request, &mut wanted, name));
+        }
+        let awake = names.difference(&woken).cloned().collect();
+        let scaled = self.resolve(&project, &awake, &wanted, None)?;
+        let started = self.resolve(&project, &woken, &wanted, None)?;
+        self.save(wanted)?;
+        let services = scaled.iter().chain(&started).map(|spec| spec.name.clone()).collect();
+        let groups = groups(&started);
+        let known = self.known(&project, &names);
+        let start = Event::Start { specs: started, groups, explicit: BTreeSet::new() };
+        Ok(Plan { events: vec![known, Event::Scale { specs: scaled }, start], services, notes })
+    }
+
+    pub(super) fn stop(&mut self, request: &Request, grace: Option<Duration>) -> Result<Plan> {
+        let selection = self.select_known(&request.select)?;
+        let only = copies(&selection);
+        let services = selection.names;
+        let mut wanted = self.intents.clone();
+        for name in services.iter().filter(|name| !only.iter().any(|id| id.service == **name)) {
+            if let Some(intent) = wanted.get_mut(name) {
+                *intent = intent.stopped();
+            }
+        }
+        let notes = if request.select.is_empty() { Vec::new() } else { self.left_behind(&services, &wanted) };
+        self.save(wanted)?;
+        let names = services.iter().cloned().collect();
+        Ok(Plan { events: vec![Event::Stop { services, only, grace }], services: names, notes })
+    }
+
+    /// Those that go on although something they need is stopped.
+    fn left_behind(&self, stopped: &BTreeSet<ServiceName>, wanted: &BTreeMap<ServiceName, Intent>) -> Vec<String> {
+        let Some(project) = &self.project else { return Vec::new() };
+        let up = |name: &ServiceName| wanted.get(name).is_some_and(|intent| intent.desired != DOWN);
+        let mut notes = Vec::new();
+        for (name, service) in project.services.iter().filter(|(name, _)| up(name)) {
+            for need in service.config.needs.iter().filter(|need| stopped.contains(&need.service)) {
+                notes.push(format!("`{name}` depends on `{}` and keeps running", need.service));
+            }
+        }
+        notes
+    }
+
+    pub(super) fn kill(&mut self, request: &Request, signal: i32) -> Result<Plan> {
+        let selection = self.select_known(&request.select)?;
+        let named = copies(&selection);
+        let mut instances: BTreeSet<InstanceId> = named.clone();
+        for name in selection.names.iter().filter(|name| !named.iter().any(|id| id.service == **name)) {
+            // More copies than can be: those that are not there are passed over.
+            instances.extend(
+                (1..=crate::services::spec::MAX_SCALE).map(|number| InstanceId { service: name.clone(), number }),
+            );
+        }
+        let services = selection.names.into_iter().collect();
+        Ok(Plan { events: vec![Event::Kill { instances, signal }], services, notes: Vec::new() })
+    }
+
+    /// Selects for commands that must work while the configuration is broken: the last good one serves.
+    fn select_known(&mut self, selectors: &[String]) -> Result<Selection> {
+        let config = self.project.as_ref().map(|project| project.config.clone());
+        let fresh = self.load(config.as_deref(), true);
+        match (fresh, self.project.clone()) {
+            (_, Some(project)) => {
+                let mut selection = select::select(&project, selectors)?;
+                if selectors.is_empty() {
+                    selection.names.extend(self.intents.keys().chain(project.services.keys()).cloned());
+                }
+                Ok(selection)
+            }
+            (Err(_), None) if selectors.is_empty() => Ok(of(self.intents.keys().cloned())),
+            (Err(error), None) => {
+                let names: Option<Vec<ServiceName>> = selectors.iter().map(|text| ServiceName::fold(text)).collect();
+                match names {
+                    Some(names) if names.iter().all(|name| self.intents.contains_key(name)) => Ok(of(names)),
+                    Some(_) | None => Err(error),
+                }
+            }
+            (Ok(_), None) => Ok(Selection::default()),
+        }
+    }
+}
+
+/// Wants a service that is not wanted yet, for this caller; its name where it was asleep.
+fn wake(
+    project: &Project,
+    request: &Request,
+    wanted: &mut BTreeMap<ServiceName, Intent>,
+    name: &ServiceName,
+) -> Option<ServiceName> {
+    let intent = wanted.entry(name.clone()).or_default();
+    if !intent.desired.is_empty() && intent.desired != DOWN {
+        return None;
+    }
+    remember_caller(intent, request);
+    intent.desired = desired_word(project, name).to_owned();
+    Some(name.clone())
+}
+
+/// The copies that were named one by one.
+fn copies(selection: &Selection) -> BTreeSet<InstanceId> {
+    let of = |(service, numbers): (&ServiceName, &BTreeSet<u32>)| {
+        let service = service.clone();
+        numbers.iter().map(move |number| InstanceId { service: service.clone(), number: *number }).collect::<Vec<_>>()
+    };
+    selection.instances.iter().flat_map(of).collect()
+}
+
+fn of(names: impl IntoIterator<Item = ServiceName>) -> Selection {
+    Selection { names: names.into_iter().collect(), ..Selection::default() }
+}
+
+/// Builds that may share one `go build` get the same number.
+fn groups(specs: &[ServiceSpec]) -> BTreeMap<BuildKey, u64> {
+    let builds = specs.iter().filter_map(|spec| spec.build.clone()).map(Arc::new).collect();
+    let mut out = BTreeMap::new();
+    for (number, batch) in build::batches(builds).into_iter().enumerate() {
+        if batch.members.len() > 1 {
+            out.extend(batch.members.iter().map(|member| (member.key.clone(), number as u64)));
+        }
+    }
+    out
+}

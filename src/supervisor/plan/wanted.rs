@@ -1,0 +1,91 @@
+//! What a request changes about what is wanted, before it is written down.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+
+use crate::error::{Error, Result};
+use crate::project::Project;
+use crate::store::intent::{self, Intent};
+use crate::supervisor::{Request, StartFlags, Verb};
+use crate::task::id::ServiceName;
+
+pub(super) fn remember_caller(intent: &mut Intent, request: &Request) {
+    intent.env = intent::pairs(&request.env);
+    intent.umask = request.caller.umask;
+    intent.nofile = request.caller.nofile;
+    intent.command = word(&request.verb).to_owned();
+    intent.config.clone_from(&request.config);
+}
+
+fn word(verb: &Verb) -> &'static str {
+    match verb {
+        Verb::Start(_) => "start",
+        Verb::Stop { .. } => "stop",
+        Verb::Restart => "restart",
+        Verb::Build => "build",
+        Verb::Scale(_) => "scale",
+        Verb::Kill(_) => "kill",
+    }
+}
+
+/// Flags add to those of earlier starts; they end with `stop`.
+pub(super) fn remember_flags(intent: &mut Intent, flags: &StartFlags, project: &Project, name: &ServiceName) {
+    if !flags.env.is_empty() {
+        let mut env = intent::unpairs(&intent.extra_env);
+        env.retain(|(key, _)| !flags.env.iter().any(|(new, _)| new == key));
+        env.extend(flags.env.iter().cloned());
+        intent.extra_env = intent::pairs(&env);
+    }
+    intent.race |= flags.race;
+    intent.no_deps = flags.no_deps;
+    intent.port_offset = flags.port_offset.or(intent.port_offset);
+    if let Some(scale) = flags.scale.get(name) {
+        intent.scale = Some(*scale);
+        intent.scale_in_file = project.services.get(name).map(|service| service.config.scale);
+    }
+}
+
+pub(super) fn desired_word(project: &Project, name: &ServiceName) -> &'static str {
+    match project.services.get(name).map(|service| service.config.kind) {
+        Some(crate::task::spec::Kind::Job) => "once",
+        Some(_) | None => "up",
+    }
+}
+
+/// These and all they need, directly or not.
+pub(super) fn with_needs(project: &Project, names: &BTreeSet<ServiceName>) -> BTreeSet<ServiceName> {
+    let mut out = BTreeSet::new();
+    let mut waiting: Vec<ServiceName> = names.iter().cloned().collect();
+    while let Some(name) = waiting.pop() {
+        if let Some(service) = project.services.get(&name) {
+            waiting.extend(
+                service.config.needs.iter().map(|need| need.service.clone()).filter(|need| !out.contains(need)),
+            );
+        }
+        out.insert(name);
+    }
+    out
+}
+
+/// No worker runs containers yet: asking for one is an error that says how to go on, unless they were excluded.
+pub(super) fn without_vendors(
+    project: &Project,
+    names: BTreeSet<ServiceName>,
+    excluded: bool,
+    notes: &mut Vec<String>,
+) -> Result<BTreeSet<ServiceName>> {
+    let (vendors, services): (BTreeSet<_>, BTreeSet<_>) =
+        names.into_iter().partition(|name| project.vendors.contains_key(name));
+    if let (Some(vendor), false) = (vendors.first(), excluded) {
+        return Err(Error::failed(format!("vendor `{vendor}` cannot be started: this version runs no containers yet"))
+            .hint("start the services alone: `orchestra start --no-vendors`, with the vendor's address in their environment"));
+    }
+    notes.extend(vendors.iter().filter(|_| excluded).map(|vendor| format!("vendor `{vendor}` is left out")));
+    Ok(services)
+}
+
+/// `ORCHESTRA_PORT_OFFSET` of a caller.
+pub(super) fn offset_of(env: &[(OsString, OsString)]) -> Option<i32> {
+    let (_, value) = env.iter().find(|(key, _)| key == OsStr::new("ORCHESTRA_PORT_OFFSET"))?;
+    value.to_str()?.trim().parse().ok()
+}

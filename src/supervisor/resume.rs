@@ -1,0 +1,217 @@
+//! How a supervisor begins: what was wanted is wanted still, what runs is taken over, what had ended for good stays ended.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::Happening;
+use super::disk::{desired, exit_view};
+use super::engine::{Adoption, Event, Past, Resume};
+use super::plan::Planner;
+use super::snapshot::{ExitView, Reason};
+use crate::error::Error;
+use crate::services::buildid;
+use crate::shim::client;
+use crate::shim::record::{ExitRecord, InstanceRecord};
+use crate::store::last::{LastInstance, LastService};
+use crate::sys::home::Home;
+use crate::task::environment::Environment;
+use crate::task::id::{Artifact, BuildKey, InstanceId, RunId, ServiceName, Settings};
+use crate::task::restart::{RestartMode, RestartPolicy};
+use crate::task::spec::{Caller, Desired, Kind, Probe, ProbeTarget, Resources, RunSpec, ServiceSpec, StopSpec};
+use crate::task::state::TaskState;
+
+/// The newest run of one copy of a service, as its shim left it on disk.
+#[derive(Clone, Debug)]
+pub(super) struct Copy {
+    pub(super) instance: InstanceId,
+    pub(super) record: InstanceRecord,
+    /// Its shim lives.
+    pub(super) live: bool,
+    pub(super) exit: Option<ExitRecord>,
+}
+
+/// Every copy that ever ran and is still recorded.
+pub(super) fn copies(home: &Home) -> Vec<Copy> {
+    let of = |found: client::Found| {
+        let instance = InstanceId::parse(&found.record.slot)?;
+        Some(Copy { instance, record: found.record, live: found.live, exit: found.exit })
+    };
+    client::records(home).into_iter().filter_map(of).collect()
+}
+
+/// What is done first.
+pub(super) struct Beginning {
+    /// For the engine, in this order.
+    pub(super) events: Vec<Event>,
+    /// For the worker: live runs with what they are to be watched by.
+    pub(super) adopt: Vec<(InstanceRecord, Arc<RunSpec>)>,
+    /// What went wrong meanwhile and stops nothing.
+    pub(super) complaints: Vec<Error>,
+}
+
+/// Puts together what the files and the shims say.
+pub(super) fn begin(planner: &mut Planner, copies: &[Copy], last: &[LastService]) -> Beginning {
+    let live: Vec<Copy> = copies.iter().filter(|copy| copy.live).cloned().collect();
+    let (specs, complaints) = planner.resume_specs(&live.iter().map(|copy| copy.instance.service.clone()).collect());
+    let mut services: Vec<(ServiceSpec, Desired)> = Vec::new();
+    for spec in specs {
+        let wanted = wanted(planner, &spec.name, spec.kind, &live);
+        services.push((spec, wanted));
+    }
+    let known: BTreeSet<ServiceName> = services.iter().map(|(spec, _)| spec.name.clone()).collect();
+    for (name, group) in by_service(&live) {
+        if !known.contains(&name) {
+            // Its configuration is gone or broken: it is watched and can be stopped, and is not started again.
+            let wanted = wanted(planner, &name, Kind::Service, &live);
+            services.push((skeleton(&name, &group), wanted));
+        }
+    }
+    let artifacts = services.iter().filter_map(|(spec, _)| found(spec)).collect();
+    let adopt = live.iter().filter_map(|copy| Some((copy.record.clone(), launch(&services, copy)?))).collect();
+    let adoptions = live.iter().map(adoption).collect();
+    let ended = ended(&services, copies, last);
+    let told = services.iter().map(|(spec, _)| spec.name.clone()).collect();
+    let past = past(copies, last);
+    let resume = Event::Resume(Resume { services, artifacts, adoptions, ended, past });
+    Beginning { events: std::iter::once(resume).chain(planner.known_rest(&told)).collect(), adopt, complaints }
+}
+
+/// What runs and of which nobody wrote down that it is not wanted, is: what was written down may have been removed with `.orchestra`.
+fn wanted(planner: &Planner, name: &ServiceName, kind: Kind, live: &[Copy]) -> Desired {
+    match planner.intent(name) {
+        None if live.iter().any(|copy| copy.instance.service == *name) => match kind {
+            Kind::Job => Desired::Once,
+            Kind::Service | Kind::Vendor => Desired::Up,
+        },
+        intent => desired(intent),
+    }
+}
+
+fn by_service(copies: &[Copy]) -> BTreeMap<ServiceName, Vec<&Copy>> {
+    let mut out: BTreeMap<ServiceName, Vec<&Copy>> = BTreeMap::new();
+    for copy in copies {
+        out.entry(copy.instance.service.clone()).or_default().push(copy);
+    }
+    out
+}
+
+fn adoption(copy: &Copy) -> Adoption {
+    let record = &copy.record;
+    Adoption {
+        run: RunId(record.run),
+        instance: copy.instance.clone(),
+        settings: Settings(record.settings.clone()),
+        artifact: record.artifact.clone().map(Artifact),
+        started_us: record.started_us,
+    }
+}
+
+/// A binary that is there already need not be built to be started again.
+fn found(spec: &ServiceSpec) -> Option<(BuildKey, Artifact)> {
+    let build = spec.build.as_ref()?;
+    let artifact = buildid::artifact(&build.output).ok()?;
+    Some((build.key.clone(), artifact))
+}
+
+fn launch(services: &[(ServiceSpec, Desired)], record: &Copy) -> Option<Arc<RunSpec>> {
+    let (spec, _) = services.iter().find(|(spec, _)| spec.name == record.instance.service)?;
+    let same = spec.runs.get(record.instance.index() as usize).cloned();
+    same.or_else(|| {
+        let mut beyond = (**spec.runs.last()?).clone();
+        beyond.instance = record.instance.clone();
+        Some(Arc::new(beyond))
+    })
+}
+
+/// A job that completed is not run again; what was in a crash loop or had failed for good rests still.
+fn ended(services: &[(ServiceSpec, Desired)], copies: &[Copy], last: &[LastService]) -> Vec<(InstanceId, TaskState)> {
+    let mut out = BTreeMap::new();
+    for service in last {
+        let Some(name) = ServiceName::fold(&service.name) else { continue };
+        for instance in &service.instances {
+            let state = [TaskState::Done, TaskState::Failed, TaskState::Crashloop]
+                .into_iter()
+                .find(|s| s.word() == instance.state);
+            if let Some(state) = state {
+                out.insert(InstanceId { service: name.clone(), number: instance.number }, state);
+            }
+        }
+    }
+    let is_job = |name: &ServiceName| services.iter().any(|(spec, _)| spec.name == *name && spec.kind == Kind::Job);
+    for copy in copies.iter().filter(|copy| !copy.live && is_job(&copy.instance.service)) {
+        if copy.exit.as_ref().is_some_and(|exit| exit.code == Some(0)) {
+            out.insert(copy.instance.clone(), TaskState::Done);
+        }
+    }
+    out.into_iter().collect()
+}
+
+/// What is remembered of every service, with the ends that no supervisor saw.
+fn past(copies: &[Copy], last: &[LastService]) -> BTreeMap<ServiceName, Past> {
+    let mut out: BTreeMap<ServiceName, Past> = BTreeMap::new();
+    for service in last {
+        let Some(name) = ServiceName::fold(&service.name) else { continue };
+        let happening = |(at_us, message): &(i64, String)| Happening { at_us: *at_us, message: message.clone() };
+        let copy =
+            |copy: &LastInstance| (copy.number, (copy.restarts, copy.exits.iter().map(exit_view).collect::<Vec<_>>()));
+        let past = Past {
+            happenings: service.happenings.iter().map(happening).collect(),
+            copies: service.instances.iter().map(copy).collect(),
+        };
+        out.insert(name, past);
+    }
+    for copy in copies.iter().filter(|copy| !copy.live) {
+        let Some(exit) = &copy.exit else { continue };
+        let past = out.entry(copy.instance.service.clone()).or_default();
+        let (_, exits) = past.copies.entry(copy.instance.number).or_default();
+        if exits.last().is_none_or(|newest| newest.at_us < exit.ended_us) {
+            let reason = match exit {
+                ExitRecord { stopped: true, .. } => Reason::Stopped,
+                ExitRecord { oom: true, .. } => Reason::Oom,
+                ExitRecord { signal: Some(_), .. } => Reason::Signal,
+                ExitRecord { .. } => Reason::Exit,
+            };
+            exits.push(ExitView { code: exit.code, signal: exit.signal, reason, at_us: exit.ended_us });
+        }
+    }
+    out
+}
+
+/// Just enough to watch and to stop what runs of a service whose configuration cannot be read.
+fn skeleton(name: &ServiceName, running: &[&Copy]) -> ServiceSpec {
+    let copies = running.iter().map(|copy| copy.instance.number).max().unwrap_or(1);
+    let probe = Probe {
+        target: ProbeTarget::Started,
+        interval: None,
+        timeout: std::time::Duration::from_secs(1),
+        failures: 3,
+        start_period: std::time::Duration::ZERO,
+    };
+    let run = |number: u32| {
+        Arc::new(RunSpec {
+            instance: InstanceId { service: name.clone(), number },
+            argv: Vec::new(),
+            dir: "/".into(),
+            env: Environment::default(),
+            ports: Vec::new(),
+            ready: probe.clone(),
+            live: None,
+            stop: StopSpec { signal: 15, grace: std::time::Duration::from_secs(10) },
+            before: Vec::new(),
+            after: Vec::new(),
+            tty: false,
+            resources: Resources::default(),
+            caller: Caller { umask: 0o22, nofile: None },
+            log_keep: 512 * 1024 * 1024,
+            settings: Settings(String::new()),
+        })
+    };
+    ServiceSpec {
+        name: name.clone(),
+        kind: Kind::Service,
+        build: None,
+        needs: Vec::new(),
+        restart: RestartPolicy { mode: RestartMode::No, ..RestartPolicy::default() },
+        runs: (1..=copies).map(run).collect(),
+    }
+}

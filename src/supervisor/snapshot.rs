@@ -1,0 +1,237 @@
+//! The state of everything at one moment, as the engine shows it: plain values, cheap to share.
+
+use crate::task::id::{InstanceId, RunId, ServiceName};
+use crate::task::spec::{Desired, Kind, Port};
+use crate::worker::Problem;
+
+/// Everything at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// Grows with every change.
+    pub seq: u64,
+    /// By name.
+    pub services: Vec<ServiceView>,
+}
+
+/// What `ps` shows of an instance: the task states, and `building` for a copy that waits for its first build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// It failed and stays so.
+    Failed,
+    /// It failed too often and rests.
+    Crashloop,
+    /// It waits for its next start.
+    Backoff,
+    /// It was told to end.
+    Stopping,
+    /// Up, not or no longer ready.
+    Running,
+    /// A worker was told to start it.
+    Starting,
+    /// It waits for its first build.
+    Building,
+    /// It waits.
+    Queued,
+    /// Ready.
+    Ready,
+    /// Ran to completion.
+    Done,
+    /// Not wanted.
+    Idle,
+}
+
+impl Shown {
+    /// In the order in which a service takes its state from its instances: the first of these that one has.
+    pub const ORDER: [Shown; 11] = [
+        Shown::Failed,
+        Shown::Crashloop,
+        Shown::Backoff,
+        Shown::Stopping,
+        Shown::Running,
+        Shown::Starting,
+        Shown::Building,
+        Shown::Queued,
+        Shown::Ready,
+        Shown::Done,
+        Shown::Idle,
+    ];
+
+    /// The word in `ps`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Shown::Failed => "failed",
+            Shown::Crashloop => "crashloop",
+            Shown::Backoff => "backoff",
+            Shown::Stopping => "stopping",
+            Shown::Running => "running",
+            Shown::Starting => "starting",
+            Shown::Building => "building",
+            Shown::Queued => "queued",
+            Shown::Ready => "ready",
+            Shown::Done => "done",
+            Shown::Idle => "idle",
+        }
+    }
+}
+
+/// Whether what is wanted and what is have met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// Still on its way.
+    Pending,
+    /// Wanted and actual have met.
+    Met,
+    /// It failed, is in a crash loop, or its new build failed; one sentence.
+    Failed(String),
+    /// It waits for one that failed; one sentence.
+    Blocked(String),
+}
+
+/// One service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServiceView {
+    /// Its name.
+    pub name: ServiceName,
+    /// Service, vendor or job.
+    pub kind: Kind,
+    /// What is wanted.
+    pub desired: Desired,
+    /// How many copies are wanted.
+    pub scale: u32,
+    /// The newest build, where something is built.
+    pub build: Option<BuildView>,
+    /// Every copy, by number; those being removed included.
+    pub instances: Vec<InstanceView>,
+    /// Whether wanted and actual have met.
+    pub settled: Settled,
+    /// What it waits for or suffers from, one sentence.
+    pub reason: Option<String>,
+}
+
+impl ServiceView {
+    /// The first state of [`Shown::ORDER`] that an instance has.
+    pub fn state(&self) -> Shown {
+        Shown::ORDER.into_iter().find(|s| self.instances.iter().any(|i| i.state == *s)).unwrap_or(Shown::Idle)
+    }
+}
+
+/// Where a build is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BuildState {
+    /// Never asked for.
+    Idle,
+    /// Waits for a place.
+    Queued,
+    /// Runs.
+    Building,
+    /// Succeeded.
+    Ok,
+    /// Failed; an older binary may still serve.
+    Failed,
+}
+
+impl BuildState {
+    /// The word in `ps`.
+    pub fn word(self) -> &'static str {
+        match self {
+            BuildState::Idle => "idle",
+            BuildState::Queued => "queued",
+            BuildState::Building => "building",
+            BuildState::Ok => "ok",
+            BuildState::Failed => "failed",
+        }
+    }
+}
+
+/// The newest build of a service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BuildView {
+    /// Where it is.
+    pub state: BuildState,
+    /// The content of the newest good binary.
+    pub artifact: Option<String>,
+    /// One line.
+    pub error: Option<String>,
+    /// Every place the compiler named.
+    pub problems: Vec<Problem>,
+}
+
+/// One copy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InstanceView {
+    /// Which.
+    pub id: InstanceId,
+    /// Its state in `ps`.
+    pub state: Shown,
+    /// The newest run.
+    pub run: Option<RunId>,
+    /// The leader of its group.
+    pub pid: Option<u32>,
+    /// Its ports.
+    pub ports: Vec<Port>,
+    /// What its group listens on.
+    pub listening: Vec<String>,
+    /// Starts again since it was last asked for.
+    pub restarts: u32,
+    /// Microseconds since 1970, of the present or last run.
+    pub started_us: Option<i64>,
+    /// The newest end.
+    pub last_exit: Option<ExitView>,
+    /// The probe's last word; `None` before the first.
+    pub healthy: Option<bool>,
+    /// `stuck unkillable escaped unknown debugged`
+    pub trouble: Option<&'static str>,
+}
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// By itself, with a code.
+    Exit,
+    /// By a signal nobody here sent.
+    Signal,
+    /// By the kernel, out of memory.
+    Oom,
+    /// It was asked to.
+    Stopped,
+    /// Replaced by a newer build or newer settings.
+    Rerun,
+    /// The liveness probe failed.
+    FailedProbe,
+    /// Its shim died.
+    Lost,
+    /// It never ran.
+    StartFailed,
+    /// Another process held its port.
+    Port,
+}
+
+impl Reason {
+    /// The word on the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            Reason::Exit => "exit",
+            Reason::Signal => "signal",
+            Reason::Oom => "oom",
+            Reason::Stopped => "stopped",
+            Reason::Rerun => "rerun",
+            Reason::FailedProbe => "failed-probe",
+            Reason::Lost => "lost",
+            Reason::StartFailed => "start-failed",
+            Reason::Port => "port",
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExitView {
+    /// The exit code, where it exited.
+    pub code: Option<i32>,
+    /// The signal, where one ended it.
+    pub signal: Option<i32>,
+    /// Why.
+    pub reason: Reason,
+    /// Microseconds since 1970.
+    pub at_us: i64,
+}

@@ -1,0 +1,59 @@
+//! Orchestra's own words about its services: one log beside each service's, so that `logs` shows an exit or a restart where it happened.
+
+use std::collections::HashMap;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use crate::logs::record::{MAX_PAYLOAD, Stream};
+use crate::logs::writer::{Place, Writer};
+use crate::sys::home::Home;
+use crate::task::id::ServiceName;
+
+/// So much of its own words is kept per service.
+const KEEP: u64 = 20 * 1024 * 1024;
+
+/// Writes them.
+pub(super) struct Words {
+    home: Home,
+    writers: HashMap<ServiceName, Writer>,
+}
+
+impl Words {
+    pub(super) fn new(home: Home) -> Words {
+        Words { home, writers: HashMap::new() }
+    }
+
+    /// Says one sentence about a service. What cannot be written goes to the supervisor's own log.
+    pub(super) fn say(&mut self, service: &ServiceName, message: &str) {
+        if let Err(error) = self.try_say(service, message) {
+            self.complain(&format!("cannot write the log of `{service}`: {error}; it was to say: {message}"));
+        }
+    }
+
+    fn try_say(&mut self, service: &ServiceName, message: &str) -> io::Result<()> {
+        if !self.writers.contains_key(service) {
+            let folder = Path::new("logs").join(service.as_str()).join("orchestra");
+            let place = Place { dot: self.home.dot.clone(), folder, keep: KEEP, run: 0 };
+            self.writers.insert(service.clone(), Writer::open(place)?);
+        }
+        let Some(writer) = self.writers.get_mut(service) else { return Ok(()) };
+        writer.tick();
+        for line in message.lines() {
+            let end = line.floor_char_boundary(MAX_PAYLOAD);
+            writer.append(Stream::Orchestra, true, &line.as_bytes()[..end]);
+        }
+        writer.flush();
+        // Hundreds of them live on, and most have said all they had to say.
+        writer.release();
+        Ok(())
+    }
+
+    /// Says something about the supervisor itself, in its own log. There is nowhere left to say that this failed.
+    pub(super) fn complain(&mut self, message: &str) {
+        let path = self.home.state().join("supervisor.log");
+        let log = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(path);
+        drop(log.and_then(|mut log| writeln!(log, "{message}")));
+    }
+}

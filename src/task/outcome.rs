@@ -1,0 +1,48 @@
+//! How things end: a run, a build, and the places a compiler named.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::spec::BuildSpec;
+
+/// One `go build` that makes one or several binaries: equal folder of work, flags and environment, different base names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BuildBatch {
+    /// What is built; never empty. The first one's log takes the output.
+    pub members: Vec<Arc<BuildSpec>>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The exit code, where it exited.
+    pub code: Option<i32>,
+    /// The signal, where one ended it.
+    pub signal: Option<i32>,
+    /// The kernel's out-of-memory killer did it.
+    pub oom: bool,
+    /// The shim died first, so the code is not known.
+    pub lost: bool,
+}
+
+/// What `go build` said about one place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Relative to the project where it lies inside.
+    pub file: PathBuf,
+    /// From 1; 0 where unknown.
+    pub line: u32,
+    /// From 1; 0 where unknown.
+    pub column: u32,
+    /// The compiler's own words.
+    pub message: String,
+}
+
+/// Why a build failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildFailure {
+    /// One line: `api/main.go:9:25: too many return values`.
+    pub error: String,
+    /// Every place the compiler named.
+    pub problems: Vec<Problem>,
+}

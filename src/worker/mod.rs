@@ -1,0 +1,107 @@
+//! What executes tasks. A worker answers by reports, so a slow one cannot hold up the supervisor.
+
+#[cfg(test)]
+pub mod fake;
+pub mod ports;
+pub mod probe;
+pub mod process;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+pub use crate::task::outcome::{BuildBatch, BuildFailure, Outcome, Problem};
+
+use crate::task::id::{Artifact, BuildKey, RunId};
+use crate::task::spec::RunSpec;
+
+/// What a worker is asked to do.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// Run one instance of a service. The artifact of its binary is kept in its record, for adoption.
+    Run {
+        /// What to run.
+        spec: Arc<RunSpec>,
+        /// What its binary is made of; `None` for `command:`.
+        artifact: Option<Artifact>,
+    },
+    /// Build.
+    Build(BuildBatch),
+}
+
+/// Why a run could not be started: `before` failed, the program is missing, the port is held, the fork failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartFailure {
+    /// One sentence.
+    pub message: String,
+    /// Another process holds a port (reason `port`).
+    pub port: bool,
+    /// Trying again may help (EAGAIN, ENOMEM); else it fails the same way each time.
+    pub transient: bool,
+}
+
+/// A process that is not ours and listens on a port that should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The port.
+    pub port: u16,
+    /// Its pid, where we may see it.
+    pub pid: Option<u32>,
+    /// Its program, where we may see it.
+    pub exe: Option<PathBuf>,
+}
+
+/// Facts about a run, in this order; exactly one of them is an end (`Exited`, `Built`, `StartFailed`).
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunReport {
+    /// It has a process.
+    Started {
+        /// The leader of its group.
+        pid: u32,
+    },
+    /// Readiness changed.
+    Ready(bool),
+    /// What the readiness probe last said while it does not say yes, one sentence; `None` once it does. Sent when it changes.
+    Waiting(Option<String>),
+    /// Another process listens on a port this run is asked on; `None` once it is gone.
+    Holder(Option<Holder>),
+    /// The liveness probe failed often enough: it shall be restarted.
+    Dead(String),
+    /// What its group listens on, `127.0.0.1:8080/tcp`, whenever that changes.
+    Listening(Vec<String>),
+    /// Something a person should see: `stuck`, `unkillable`, `escaped`, `debugged`; `None` when it is over.
+    Trouble(Option<&'static str>),
+    /// It ended and its group is empty.
+    Exited(Outcome),
+    /// A build ended: what became of each member.
+    Built(Vec<(BuildKey, Result<Artifact, BuildFailure>)>),
+    /// It never ran.
+    StartFailed(StartFailure),
+}
+
+/// Where reports go. Bounded; a full channel makes the worker's own task wait, never the service.
+pub type Sink = mpsc::Sender<(RunId, RunReport)>;
+
+/// What a signal is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Begin to end it: its stop signal to the group, SIGKILL after its grace.
+    Stop {
+        /// Instead of the configured grace.
+        grace: Option<Duration>,
+    },
+    /// End it now.
+    Kill,
+    /// Send this signal to the group, nothing more.
+    Send(i32),
+}
+
+/// Executes tasks on one node.
+pub trait Worker: Send {
+    /// Begins `work` as `run` and returns at once; facts come back as reports to the sink the worker was made with.
+    fn start(&mut self, run: RunId, work: Work);
+    /// Signals a run. One that is not known has ended, and its end is reported already.
+    fn signal(&mut self, run: RunId, signal: Signal);
+}

@@ -1,0 +1,103 @@
+//! Looks whether the declared ports are free before a run is started, and waits a little for one that is just being given up: a start into a held
+//! port would crash-loop and never say why.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::AsRawFd as _;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, bind, setsockopt, socket, sockopt};
+use tokio::time::Instant;
+
+use super::StartFailure;
+use crate::sys::listeners;
+use crate::task::spec::{Port, Protocol};
+
+/// A port still held after so long fails the start.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// Waits until every port is free, for a short time; then names the holder of the first that is not.
+pub async fn wait_until_free(ports: &[Port]) -> Result<(), StartFailure> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let Some(held) = ports.iter().find(|port| is_held(port)) else { return Ok(()) };
+        if Instant::now() >= until {
+            return Err(StartFailure { message: held_words(held), port: true, transient: false });
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Whether a program could not listen on the port on this machine's own addresses. What cannot be found out counts as free: the program itself will
+/// say what is wrong.
+fn is_held(port: &Port) -> bool {
+    let v4 = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port.number));
+    let v6 = SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::LOCALHOST, port.number, 0, 0));
+    [v4, v6].into_iter().any(|address| try_bind(address, port.protocol) == Err(Errno::EADDRINUSE))
+}
+
+/// Binds and lets go at once, without ever listening: nobody can connect meanwhile.
+fn try_bind(address: SocketAddr, protocol: Protocol) -> Result<(), Errno> {
+    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let kind = match protocol {
+        Protocol::Tcp => SockType::Stream,
+        Protocol::Udp => SockType::Datagram,
+    };
+    let probe = socket(family, kind, SockFlag::empty(), None)?;
+    if protocol == Protocol::Tcp {
+        // As Go's net package does: connections in TIME_WAIT hold no port.
+        setsockopt(&probe, sockopt::ReuseAddr, &true)?;
+    }
+    match address {
+        SocketAddr::V4(v4) => bind(probe.as_raw_fd(), &SockaddrIn::from(v4)),
+        SocketAddr::V6(v6) => bind(probe.as_raw_fd(), &SockaddrIn6::from(v6)),
+    }
+}
+
+/// `port 8080 is held by pid 71 (/usr/bin/python3)`
+fn held_words(port: &Port) -> String {
+    let holder = listeners::on_port(port.protocol, port.number).iter().find_map(listeners::holder);
+    let who = match holder {
+        Some(holder) => match holder.exe {
+            Some(exe) => format!("pid {} ({})", holder.claim.pid, exe.display()),
+            None => format!("pid {}", holder.claim.pid),
+        },
+        None => "a process that cannot be seen from here".to_owned(),
+    };
+    format!("port {} ({}) is held by {who}", port.number, port.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, UdpSocket};
+
+    fn port(number: u16, protocol: Protocol) -> Port {
+        Port { name: "http".into(), number, protocol }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_held_port_is_named_with_its_holder() {
+        for address in ["127.0.0.1:0", "0.0.0.0:0"] {
+            let listener = TcpListener::bind(address).unwrap();
+            let number = listener.local_addr().unwrap().port();
+            let failure = wait_until_free(&[port(number, Protocol::Tcp)]).await.unwrap_err();
+            assert!(failure.port);
+            let start = format!("port {number} (http) is held by pid {} (", std::process::id());
+            assert!(failure.message.starts_with(&start), "{}", failure.message);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn udp_and_tcp_on_one_number_are_two_ports() {
+        // Some other program may hold the number for TCP: then another is tried.
+        let free_for_tcp = |udp: &UdpSocket| TcpListener::bind(udp.local_addr().unwrap()).is_ok();
+        let mut sockets = std::iter::repeat_with(|| UdpSocket::bind("127.0.0.1:0").unwrap());
+        let udp = sockets.find(free_for_tcp).unwrap();
+        let number = udp.local_addr().unwrap().port();
+        assert!(wait_until_free(&[port(number, Protocol::Tcp)]).await.is_ok());
+        assert!(wait_until_free(&[port(number, Protocol::Udp)]).await.is_err());
+    }
+}

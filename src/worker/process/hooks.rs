@@ -1,0 +1,111 @@
+//! Commands around a run or a build: by argv, no shell, in its folder and environment. What they print goes into the log beside it.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use super::spawn::look_up;
+use crate::logs::record::{MAX_PAYLOAD, Stream};
+use crate::logs::writer::{Place, Writer};
+use crate::task::environment::Environment;
+
+/// Of what a hook prints, so much is kept.
+const MOST: u64 = 1024 * 1024;
+
+/// Where hooks run and where their words go.
+pub(super) struct Hooks<'a> {
+    pub(super) dir: &'a Path,
+    pub(super) env: &'a Environment,
+    /// `.orchestra`.
+    pub(super) dot: &'a Path,
+    /// The folder of the segments, relative to `dot`. Nobody else writes there meanwhile.
+    pub(super) logs: PathBuf,
+    pub(super) keep: u64,
+    pub(super) run: u64,
+}
+
+impl Hooks<'_> {
+    /// Runs each in turn; the first failure ends it, in one sentence.
+    pub(super) async fn run(&self, commands: &[Vec<String>], limit: Option<Duration>) -> Result<(), String> {
+        for command in commands {
+            self.one(command, limit).await?;
+        }
+        Ok(())
+    }
+
+    async fn one(&self, command: &[String], limit: Option<Duration>) -> Result<(), String> {
+        let Some((name, args)) = command.split_first() else { return Ok(()) };
+        let shown = command.join(" ");
+        let program =
+            look_up(name.as_ref(), self.env, self.dir).map_err(|failure| format!("`{shown}`: {}", failure.message))?;
+        let mut child = Command::new(program)
+            .args(args)
+            .env_clear()
+            .envs(self.env.iter().map(|(key, value)| (key, value)))
+            .current_dir(self.dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| format!("`{shown}`: {error}"))?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let work = async {
+            let (out, err) = tokio::join!(read(stdout), read(stderr));
+            (out, err, child.wait().await)
+        };
+        let ended = match limit {
+            Some(limit) => {
+                timeout(limit, work).await.map_err(|_| format!("`{shown}` took longer than {} s", limit.as_secs()))?
+            }
+            None => work.await,
+        };
+        let (out, err, status) = ended;
+        self.log(&[(Stream::Stdout, &out), (Stream::Stderr, &err)]);
+        match status {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(format!("`{shown}` failed ({status}){}", last_line(&err, &out))),
+            Err(error) => Err(format!("`{shown}`: {error}")),
+        }
+    }
+
+    /// A log that cannot be written must not keep a service from starting: its own lines will say so.
+    fn log(&self, streams: &[(Stream, &[u8])]) {
+        if streams.iter().all(|(_, bytes)| bytes.is_empty()) {
+            return;
+        }
+        let place = Place { dot: self.dot.to_owned(), folder: self.logs.clone(), keep: self.keep, run: self.run };
+        let Ok(mut writer) = Writer::open(place) else { return };
+        writer.tick();
+        for (stream, bytes) in streams {
+            for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                let pieces = line.len().div_ceil(MAX_PAYLOAD);
+                line.chunks(MAX_PAYLOAD)
+                    .enumerate()
+                    .for_each(|(n, piece)| writer.append(*stream, n + 1 == pieces, piece));
+            }
+        }
+        writer.flush();
+    }
+}
+
+async fn read(from: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
+    let mut out = Vec::new();
+    if let Some(from) = from {
+        let mut limited = from.take(MOST);
+        // What was read before an error is still worth showing.
+        drop(limited.read_to_end(&mut out).await);
+        // The rest is read and thrown away, so that the hook is not held up.
+        drop(tokio::io::copy(&mut limited.into_inner(), &mut tokio::io::sink()).await);
+    }
+    out
+}
+
+fn last_line(err: &[u8], out: &[u8]) -> String {
+    let text = String::from_utf8_lossy(if err.is_empty() { out } else { err }).into_owned();
+    text.lines().rev().find(|line| !line.trim().is_empty()).map(|line| format!(": {}", line.trim())).unwrap_or_default()
+}

@@ -1,0 +1,108 @@
+//! The process worker: runs instances and builds on this machine, each under a shim.
+//!
+//! One small task per run speaks with its shim over a socket; nothing here holds a service's pipe. Starting a shim blocks for about a millisecond, so
+//! it happens on a few threads beside the reactor.
+
+mod build;
+mod dialogue;
+mod hooks;
+mod run;
+mod spawn;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, mpsc};
+
+use super::{RunReport, Signal, Sink, Work, Worker};
+use crate::shim::record::InstanceRecord;
+use crate::shim::spec::Linger;
+use crate::sys::home::Home;
+use crate::task::id::{RunId, ServiceName};
+use crate::task::spec::RunSpec;
+
+/// Signals for one run may wait in so great a number; further ones are dropped, as the kernel drops a pending signal's double.
+const SIGNALS: usize = 16;
+/// Shims started at the same time.
+const SPAWNERS: usize = 4;
+
+/// What every run needs to know.
+pub(super) struct Ground {
+    pub(super) home: Home,
+    pub(super) sink: Sink,
+    /// `<dev>-<inode>` of the project's root: the first part of a marker.
+    pub(super) project: String,
+    /// How long services outlive a dead supervisor.
+    pub(super) linger: Linger,
+    /// The program that runs, to be started as shims.
+    pub(super) program: PathBuf,
+    pub(super) spawners: Semaphore,
+}
+
+impl Ground {
+    /// Tells the supervisor. It may be gone, and then there is nobody to tell.
+    pub(super) async fn report(&self, run: RunId, report: RunReport) {
+        drop(self.sink.send((run, report)).await);
+    }
+
+    /// Runs something that blocks for a moment on a thread beside the reactor, a few at a time.
+    pub(super) async fn beside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+    ) -> std::io::Result<T> {
+        let _place = self.spawners.acquire().await.map_err(std::io::Error::other)?;
+        tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
+    }
+}
+
+/// Executes tasks as processes of this machine.
+pub struct ProcessWorker {
+    ground: Arc<Ground>,
+    runs: HashMap<RunId, mpsc::Sender<Signal>>,
+}
+
+impl ProcessWorker {
+    /// A worker for one project that reports to `sink`.
+    pub fn new(home: Home, sink: Sink, linger: Linger) -> std::io::Result<ProcessWorker> {
+        let project = home.runtime.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let program = crate::sys::os::own_program()?;
+        let ground = Ground { home, sink, project, linger, program, spawners: Semaphore::new(SPAWNERS) };
+        Ok(ProcessWorker { ground: Arc::new(ground), runs: HashMap::new() })
+    }
+
+    /// Takes over a run whose shim is alive.
+    pub fn adopt(&mut self, record: &InstanceRecord, spec: Arc<RunSpec>) {
+        let signals = self.enlist(RunId(record.run));
+        tokio::spawn(run::adopt(self.ground.clone(), record.clone(), spec, signals));
+    }
+
+    fn enlist(&mut self, run: RunId) -> mpsc::Receiver<Signal> {
+        self.runs.retain(|_, signals| !signals.is_closed());
+        let (sender, signals) = mpsc::channel(SIGNALS);
+        self.runs.insert(run, sender);
+        signals
+    }
+}
+
+impl Worker for ProcessWorker {
+    fn start(&mut self, run: RunId, work: Work) {
+        let signals = self.enlist(run);
+        match work {
+            Work::Run { spec, artifact } => tokio::spawn(run::start(self.ground.clone(), run, spec, artifact, signals)),
+            Work::Build(batch) => tokio::spawn(build::start(self.ground.clone(), run, batch, signals)),
+        };
+    }
+
+    fn signal(&mut self, run: RunId, signal: Signal) {
+        if let Some(signals) = self.runs.get(&run) {
+            // Closed: it has ended. Full: so many signals wait already that one more changes nothing.
+            _ = signals.try_send(signal);
+        }
+    }
+}
+
+/// The slot of a service's builds.
+pub(super) fn build_slot(service: &ServiceName) -> String {
+    format!("{service}.build")
+}

@@ -1,0 +1,336 @@
+//! One run of an instance, from its hooks to its end.
+
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::UnixStream;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::Ground;
+use super::dialogue::Dialogue;
+use super::hooks::Hooks;
+use super::spawn::{self, Shim};
+use crate::shim::record::InstanceRecord;
+use crate::shim::spec::{Linger, ShimSpec};
+use crate::shim::wire::{Event, Order};
+use crate::sys::process;
+use crate::task::environment::Environment;
+use crate::task::id::{Artifact, RunId};
+use crate::task::spec::{ProbeTarget, RunSpec};
+use crate::worker::probe::{self, ProbeContext};
+use crate::worker::{Outcome, RunReport, Signal, StartFailure, ports};
+
+/// `after` commands get so long.
+const AFTER: Duration = Duration::from_secs(5);
+/// A shim that just died may leave a child for so long before it counts as gone.
+const PATIENCE: Duration = Duration::from_millis(1000);
+
+/// Starts an instance and follows it to its end.
+pub(super) async fn start(
+    ground: Arc<Ground>,
+    run: RunId,
+    spec: Arc<RunSpec>,
+    artifact: Option<Artifact>,
+    mut signals: mpsc::Receiver<Signal>,
+) {
+    let begun = tokio::select! {
+        begun = begin(&ground, run, &spec, artifact) => begun,
+        () = told_to_end(&mut signals) => Err(StartFailure { message: "it was stopped before it was started".to_owned(), port: false, transient: false }),
+    };
+    match begun {
+        Err(failure) => ground.report(run, RunReport::StartFailed(failure)).await,
+        Ok((shim, marker)) => match Dialogue::new(shim.socket) {
+            Ok(dialogue) => {
+                Live {
+                    ground,
+                    run,
+                    spec,
+                    marker,
+                    dialogue,
+                    signals,
+                    probe: None,
+                    notify: None,
+                    child: Some(shim.child),
+                }
+                .follow()
+                .await
+            }
+            Err(error) => {
+                ground.report(run, RunReport::StartFailed(spawn::failure("cannot speak with its shim", &error))).await
+            }
+        },
+    }
+}
+
+/// Takes over an instance whose shim is alive, and follows it to its end.
+pub(super) async fn adopt(
+    ground: Arc<Ground>,
+    record: InstanceRecord,
+    spec: Arc<RunSpec>,
+    signals: mpsc::Receiver<Signal>,
+) {
+    let run = RunId(record.run);
+    let marker = record.marker.clone();
+    let path = ground.home.shim_file(&record.slot, ".sock");
+    match UnixStream::connect(&path).await {
+        Ok(socket) => {
+            let mut dialogue = Dialogue::over(socket);
+            dialogue.tell(Order::Supervisor).await;
+            Live { ground, run, spec, marker, dialogue, signals, probe: None, notify: None, child: None }
+                .follow()
+                .await;
+        }
+        Err(_) => {
+            end_remains(&marker).await;
+            ground.report(run, RunReport::Exited(Outcome { code: None, signal: None, oom: false, lost: true })).await;
+        }
+    }
+}
+
+/// Hooks, ports, and the shim itself; then its marker, by which what it leaves behind can be found.
+async fn begin(
+    ground: &Ground,
+    run: RunId,
+    spec: &Arc<RunSpec>,
+    artifact: Option<Artifact>,
+) -> Result<(Shim, String), StartFailure> {
+    let hooks = hooks(ground, run, spec);
+    hooks.run(&spec.before, None).await.map_err(|message| StartFailure {
+        message: format!("before: {message}"),
+        port: false,
+        transient: false,
+    })?;
+    ports::wait_until_free(&spec.ports).await?;
+    let Some(name) = spec.argv.first() else {
+        return Err(StartFailure {
+            message: "its configuration cannot be read, so it is not started again".to_owned(),
+            port: false,
+            transient: false,
+        });
+    };
+    let program = spawn::look_up(name, &spec.env, &spec.dir)?;
+    if !spec.dir.is_dir() {
+        return Err(StartFailure {
+            message: format!("its folder `{}` does not exist", spec.dir.display()),
+            port: false,
+            transient: false,
+        });
+    }
+    let shim_spec = shim_spec(ground, run, spec, artifact, program);
+    let marker = shim_spec.marker.clone();
+    let own = ground.program.clone();
+    let shim = ground.beside(move || spawn::spawn(&own, &shim_spec)).await;
+    shim.map(|shim| (shim, marker)).map_err(|error| spawn::failure("cannot start its shim", &error))
+}
+
+fn hooks<'a>(ground: &'a Ground, run: RunId, spec: &'a RunSpec) -> Hooks<'a> {
+    Hooks {
+        dir: &spec.dir,
+        env: &spec.env,
+        dot: &ground.home.dot,
+        logs: relative(&ground.home.instance_logs(&spec.instance), &ground.home.dot),
+        keep: spec.log_keep,
+        run: run.0,
+    }
+}
+
+pub(super) fn relative(path: &Path, base: &Path) -> PathBuf {
+    path.strip_prefix(base).unwrap_or(path).to_owned()
+}
+
+/// As a shell's `cd` does it, `PWD` names the folder: programs that trust it then see the folder by the name people use.
+fn in_folder(env: &Environment, dir: &Path) -> Environment {
+    let mut env = env.clone();
+    env.remove("OLDPWD");
+    env.push(("PWD".into(), dir.into()));
+    env
+}
+
+fn shim_spec(ground: &Ground, run: RunId, spec: &RunSpec, artifact: Option<Artifact>, program: PathBuf) -> ShimSpec {
+    let home = &ground.home;
+    let slot = spec.instance.to_string();
+    let uuid = uuid::Uuid::new_v4().simple().to_string();
+    let marker = format!("{}/{}/{}/{uuid}", ground.project, spec.instance.service, spec.instance.number);
+    let notified =
+        [Some(&spec.ready), spec.live.as_ref()].into_iter().flatten().any(|probe| probe.target == ProbeTarget::Notify);
+    ShimSpec {
+        uuid,
+        run: run.0,
+        revive: (ground.linger != Linger::Seconds(0)).then(|| home.root.clone()),
+        api: home.supervisor_socket(),
+        dot: home.dot.clone(),
+        logs: relative(&home.instance_logs(&spec.instance), &home.dot),
+        records: relative(&home.instance_run(&spec.instance), &home.dot),
+        lock: home.shim_file(&slot, ".lock"),
+        socket: home.shim_file(&slot, ".sock"),
+        notify: notified.then(|| home.shim_file(&slot, ".notify")),
+        program,
+        argv: spec.argv.clone(),
+        env: in_folder(&spec.env, &spec.dir),
+        marker,
+        dir: spec.dir.clone(),
+        umask: spec.caller.umask,
+        nofile: spec.caller.nofile,
+        tty: spec.tty,
+        log_keep: spec.log_keep,
+        settings: spec.settings.0.clone(),
+        artifact: artifact.map(|artifact| artifact.0),
+        stop_signal: spec.stop.signal,
+        grace_ms: spec.stop.grace.as_millis() as u64,
+        linger: ground.linger,
+        slot,
+    }
+}
+
+/// Waits for a signal that ends; others have nobody to go to yet.
+async fn told_to_end(signals: &mut mpsc::Receiver<Signal>) {
+    loop {
+        match signals.recv().await {
+            Some(Signal::Stop { .. } | Signal::Kill) => return,
+            Some(Signal::Send(_)) => {}
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// A run with a shim.
+struct Live {
+    ground: Arc<Ground>,
+    run: RunId,
+    spec: Arc<RunSpec>,
+    marker: String,
+    dialogue: Dialogue,
+    signals: mpsc::Receiver<Signal>,
+    probe: Option<JoinHandle<()>>,
+    notify: Option<watch::Sender<bool>>,
+    /// The shim, where it is ours to reap.
+    child: Option<Child>,
+}
+
+impl Live {
+    async fn follow(mut self) {
+        let end = loop {
+            let event = tokio::select! {
+                biased;
+                event = self.dialogue.next() => event,
+                Some(signal) = self.signals.recv() => {
+                    self.pass_on(signal).await;
+                    continue;
+                }
+            };
+            match event {
+                Some(event) => {
+                    if let Some(end) = self.hear(event).await {
+                        break end;
+                    }
+                }
+                None => break self.lost().await,
+            }
+        };
+        self.finish(end).await;
+    }
+
+    async fn pass_on(&mut self, signal: Signal) {
+        let order = match signal {
+            Signal::Stop { grace } => {
+                let grace = grace.unwrap_or(self.spec.stop.grace);
+                Order::Stop { signal: self.spec.stop.signal, grace_ms: grace.as_millis() as u64 }
+            }
+            Signal::Kill => Order::Kill,
+            Signal::Send(signal) => Order::Signal(signal),
+        };
+        self.dialogue.tell(order).await;
+    }
+
+    /// Passes on what the shim tells; an end is returned.
+    async fn hear(&mut self, event: Event) -> Option<RunReport> {
+        let report = match event {
+            Event::Exited { code, signal, oom } => {
+                return Some(RunReport::Exited(Outcome { code, signal, oom, lost: false }));
+            }
+            Event::Failed { transient, message } => {
+                return Some(RunReport::StartFailed(StartFailure { message, port: false, transient }));
+            }
+            Event::Started(pid) => {
+                self.ground.report(self.run, RunReport::Started { pid }).await;
+                self.begin_probe(pid);
+                return None;
+            }
+            Event::Ready => {
+                if let Some(notify) = &self.notify {
+                    notify.send_replace(true);
+                }
+                return None;
+            }
+            Event::Escaped(_) => RunReport::Trouble(Some("escaped")),
+            Event::Unkillable => RunReport::Trouble(Some("unkillable")),
+            Event::Stopping => {
+                self.end_probe();
+                return None;
+            }
+            Event::Hello { .. } | Event::Status(_) | Event::Error(_) => return None,
+        };
+        self.ground.report(self.run, report).await;
+        None
+    }
+
+    fn begin_probe(&mut self, pid: u32) {
+        if self.probe.is_some() {
+            return;
+        }
+        let (notify, notified) = watch::channel(false);
+        self.notify = Some(notify);
+        let context = ProbeContext {
+            run: self.run,
+            spec: self.spec.clone(),
+            pid,
+            log_dir: self.ground.home.instance_logs(&self.spec.instance),
+            notify: Some(notified),
+        };
+        self.probe = Some(probe::spawn(context, self.ground.sink.clone()));
+    }
+
+    fn end_probe(&mut self) {
+        if let Some(probe) = self.probe.take() {
+            probe.abort();
+        }
+    }
+
+    /// The shim is gone without a word. Its child dies with it where the system sees to that; elsewhere it is ended here.
+    async fn lost(&mut self) -> RunReport {
+        end_remains(&self.marker).await;
+        RunReport::Exited(Outcome { code: None, signal: None, oom: false, lost: true })
+    }
+
+    async fn finish(mut self, end: RunReport) {
+        self.end_probe();
+        if let Some(mut child) = self.child.take() {
+            // It ends by itself right after its last word. A failed wait leaves a zombie until we end, nothing worse.
+            drop(tokio::task::spawn_blocking(move || child.wait()).await);
+        }
+        if matches!(end, RunReport::Exited(_)) && !self.spec.after.is_empty() {
+            let hooks = hooks(&self.ground, self.run, &self.spec);
+            // An `after` that fails changes nothing about a run that has ended; its words are in the log.
+            drop(hooks.run(&self.spec.after, Some(AFTER)).await);
+        }
+        self.ground.report(self.run, end).await;
+    }
+}
+
+/// Kills what a dead shim left behind, by its marker, until nothing is left.
+async fn end_remains(marker: &str) {
+    let full = format!("ORCHESTRA_RUN={marker}");
+    let until = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let marker = full.clone();
+        let left =
+            tokio::task::spawn_blocking(move || process::signal_marked(&marker, libc::SIGKILL)).await.unwrap_or(0);
+        if left == 0 || tokio::time::Instant::now() >= until {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,116 @@
+//! Commands about files and the machine: `init`, `doctor`, `completions`, `man`, `schema`, and the format of 2015.
+
+use serde_json::Value;
+
+use crate::support::Fleet;
+
+const MAIN: &str = "package main\n\nimport \"time\"\n\nfunc main() { time.Sleep(time.Hour) }\n";
+
+#[test]
+fn init_makes_what_is_missing_and_overwrites_nothing() {
+    let fleet = Fleet::new();
+    std::fs::remove_file(fleet.path("orchestra.yml")).unwrap();
+    fleet.write("go.mod", "module example.com/shop\n\ngo 1.22\n");
+    fleet.write("api/main.go", MAIN);
+    fleet.write("worker/main.go", MAIN);
+    fleet.write("worker/service.yml", "# mine\n");
+    fleet.write("lib/lib.go", "package lib\n");
+    fleet.write("testdata/main.go", MAIN);
+
+    fleet.orchestra(&["init", "--dry-run"]).ok();
+    assert!(!fleet.path("orchestra.yml").exists() && !fleet.path("api/service.yml").exists());
+    fleet.orchestra(&["init"]).ok();
+    assert!(fleet.path("orchestra.yml").exists() && fleet.path("api/service.yml").exists());
+    assert!(fleet.path(".orchestra/.gitignore").exists());
+    assert!(!fleet.path("lib/service.yml").exists() && !fleet.path("testdata/service.yml").exists());
+    let read = |path| std::fs::read_to_string(fleet.path(path)).unwrap();
+    assert_eq!(read("worker/service.yml"), "# mine\n");
+
+    fleet.write("orchestra.yml", "name: mine\n");
+    fleet.orchestra(&["init"]).ok();
+    assert_eq!(read("orchestra.yml"), "name: mine\n");
+    fleet.orchestra(&["start"]).ok();
+    assert_eq!(fleet.pids().len(), 2);
+}
+
+#[test]
+fn init_takes_over_a_procfile() {
+    let fleet = Fleet::new();
+    std::fs::remove_file(fleet.path("orchestra.yml")).unwrap();
+    fleet.write("Procfile", "web: sleep 1000\n# a comment\nclock: sleep 2000\n");
+    fleet.orchestra(&["init", "--from", "Procfile"]).ok();
+    let ps = fleet.ps();
+    let names: Vec<_> = ps["services"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["clock", "web"]);
+    fleet.orchestra(&["start"]).ok();
+}
+
+#[test]
+fn the_format_of_2015_loads_with_warnings() {
+    let fleet = Fleet::new();
+    fleet.write("orchestra.yml", "env:\n    A: project\n    B: project\n    C: project\nbefore:\n    - echo before all\nstart:\n    env:\n        B: command\n        C: command\n    gorun: true\n");
+    fleet.toy("api", &["-env", "A,B,C"], "env:\n    C: service");
+    let start = fleet.orchestra(&["start"]).ok();
+    assert!(start.stderr.contains("before all") && start.stderr.contains("gorun"), "{}", start.stderr);
+    assert_eq!(fleet.lines(&[]), ["A=project", "B=command", "C=service"]);
+}
+
+#[test]
+fn doctor_says_what_it_checked() {
+    let fleet = Fleet::new();
+    fleet.toy("api", &[], "");
+    let doctor = fleet.orchestra(&["doctor"]);
+    assert!(matches!(doctor.code, Some(0 | 1)), "{doctor:?}");
+    assert!(doctor.stdout.to_lowercase().contains("go"), "{}", doctor.stdout);
+    let json = fleet.orchestra(&["doctor", "-o", "json"]);
+    assert!(matches!(json.json(), Value::Object(_) | Value::Array(_)));
+    assert_eq!(fleet.processes(), []);
+}
+
+#[test]
+fn completions_for_every_shell() {
+    let fleet = Fleet::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = fleet.orchestra(&["completions", shell]).ok();
+        assert!(script.stdout.contains("orchestra"), "{shell}");
+    }
+    fleet.orchestra(&["completions", "cobol"]).exits(2);
+}
+
+#[test]
+fn man_and_schema() {
+    let fleet = Fleet::new();
+    assert!(fleet.orchestra(&["man"]).ok().stdout.contains(".TH"));
+    for what in ["service", "project"] {
+        let schema = fleet.orchestra(&["schema", what]).ok().json();
+        assert!(schema["$schema"].is_string() && schema["properties"].is_object(), "{what}");
+    }
+    assert!(fleet.orchestra(&["schema", "service"]).ok().json()["properties"]["depends_on"].is_object());
+}
+
+#[test]
+fn version_and_help() {
+    let fleet = Fleet::new();
+    let version = fleet.orchestra(&["--version"]).ok();
+    assert_eq!(version.stdout, format!("orchestra {}\n", env!("CARGO_PKG_VERSION")));
+    let help = fleet.orchestra(&["--help"]).ok();
+    for command in
+        ["start", "stop", "restart", "build", "ps", "logs", "scale", "kill", "why", "export", "init", "doctor"]
+    {
+        assert!(help.stdout.contains(&format!("  {command} ")), "{command} is missing:\n{}", help.stdout);
+    }
+}
+
+#[test]
+fn all_problems_of_all_files_at_once() {
+    let fleet = Fleet::new();
+    fleet.toy("a", &[], "prot: 80");
+    fleet.toy("b", &[], "scale: many");
+    fleet.toy("c", &[], "depends_on: [nobody]");
+    fleet.write("orchestra.yml", "nmae: shop\nlinger: forever\n");
+    let start = fleet.orchestra(&["start"]).exits(2);
+    for place in ["orchestra.yml:1:1:", "a/service.yml:2:1:", "b/service.yml:2:8:", "c/service.yml:2:14:"] {
+        assert!(start.stderr.contains(place), "{place} is missing:\n{}", start.stderr);
+    }
+    assert!(start.stderr.contains("did you mean"), "{}", start.stderr);
+}

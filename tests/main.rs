@@ -1,0 +1,24 @@
+//! Every test of the whole program, one file a subject; one binary, so that they share what they build.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a helper that cannot go on fails its test, and says what it saw"
+)]
+
+mod cli_build;
+mod cli_change;
+mod cli_env;
+mod cli_files;
+mod cli_logs;
+mod cli_policy;
+mod cli_ps;
+mod cli_real;
+mod cli_shop;
+mod cli_start;
+mod cli_stop;
+mod cli_supervisor;
+mod harness;
+mod layers;
+mod shim;
+mod support;

@@ -1,0 +1,11 @@
+//! What the tests stand on: a fleet of their own, the program run on it, and waiting for a condition.
+
+pub(crate) mod fleet;
+pub(crate) mod leaks;
+pub(crate) mod output;
+pub(crate) mod ports;
+pub(crate) mod toy;
+pub(crate) mod wait;
+
+pub(crate) use fleet::Fleet;
+pub(crate) use wait::eventually;
