@@ -9,9 +9,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use orchestra::logs::record::{self, Stream};
-use orchestra::shim::client;
 use orchestra::shim::spec::{Linger, ShimSpec};
 use orchestra::shim::wire::{Event, Order};
+use orchestra::shim::{client, survey};
 use orchestra::sys::home::Home;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -89,8 +89,8 @@ impl Project {
         String::from_utf8(self.bytes(stream)).unwrap()
     }
 
-    fn record(&self) -> client::Found {
-        client::records(&self.home).pop().unwrap()
+    fn record(&self) -> survey::Found {
+        survey::survey(&self.home).found.pop().unwrap()
     }
 }
 
@@ -346,7 +346,7 @@ fn a_lost_supervisor_harms_nothing_and_another_takes_over() {
     let lines: Vec<String> = (0..40).map(|n| format!("L{n}\n")).collect();
     assert_eq!(project.text(Stream::Stdout), lines.concat());
     assert!(project.record().live);
-    assert_eq!(client::stop_all(&project.home, None, LONG), Vec::<String>::new());
+    assert_eq!(client::stop_all(&project.home, None, LONG), client::Stopped::default());
     assert!(!alive(pid));
     assert_eq!(project.record().exit.map(|e| (e.signal, e.stopped)), Some((Some(15), true)));
 }

@@ -22,6 +22,7 @@ use super::wire::{Failure, Leaving, Progress, Ps, Request, Version, Why};
 use super::{PROTOCOL, VERSION, lock};
 use crate::error::{Context, Error, Kind, PathError};
 use crate::sys::home::Home;
+use crate::sys::os;
 
 /// The largest answer that is read whole, and the longest line of a stream.
 const ANSWER: usize = 64 * 1024 * 1024;
@@ -29,6 +30,9 @@ const ANSWER: usize = 64 * 1024 * 1024;
 const GREETING: Duration = Duration::from_secs(10);
 /// So long a supervisor that holds the lock may take until it answers, or until it has gone.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// A connection that breaks is tried again so often.
+const GREETINGS: usize = 5;
+const WENT_AWAY: &str = "the supervisor went away while it answered";
 
 /// A connection to a supervisor that speaks our protocol.
 #[derive(Debug)]
@@ -55,6 +59,19 @@ pub enum Found {
 
 /// Looks who answers.
 pub async fn find(home: &Home) -> Result<Found, Error> {
+    // One that died over its greeting may have been followed by another already.
+    for _ in 0..GREETINGS {
+        match greeted(home).await {
+            Err(error) if error.kind == Kind::Unreachable && error.message == WENT_AWAY => {
+                sleep(Duration::from_millis(10)).await
+            }
+            found => return found,
+        }
+    }
+    greeted(home).await
+}
+
+async fn greeted(home: &Home) -> Result<Found, Error> {
     let path = home.supervisor_socket();
     let stream = match UnixStream::connect(&path).await {
         Ok(stream) => stream,
@@ -120,7 +137,9 @@ pub async fn existing(home: &Home) -> Result<Option<Client>, Error> {
 /// The project's folder is not any more where its supervisor found it.
 fn has_moved(home: &Home, peer: &Version) -> bool {
     let folder = |path: &Path| std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).ok();
-    peer.root.as_ref().is_some_and(|root| folder(Path::new(root)) != folder(&home.root))
+    let elsewhere = peer.root.as_ref().is_some_and(|root| folder(Path::new(root)) != folder(&home.root));
+    // It was deleted, and another is where it was.
+    elsewhere || os::works_in_removed_folder(peer.pid)
 }
 
 /// Finds a supervisor for changing something: starts one where none runs, replaces one of an older program (its services run on).
@@ -147,11 +166,13 @@ pub async fn ensure(home: &Home, launcher: &Launcher) -> Result<Client, Error> {
     }
 }
 
-/// Waits until the supervisor `pid` no longer holds the project's lock; another one may.
+/// Waits until the supervisor `pid` no longer holds the project's lock, which another one may, and until its process has ended.
 pub async fn wait_gone(home: &Home, pid: u32) -> Result<(), Error> {
     let deadline = Instant::now() + PATIENCE;
     let mut pause = Duration::from_millis(1);
-    while lock::is_held(home)? && lock::holder(home) == Some(pid) {
+    let began = os::start_time(pid).ok();
+    let runs = || os::is_running(pid) && began.is_some() && os::start_time(pid).ok() == began;
+    while lock::is_held(home)? && lock::holder(home) == Some(pid) || runs() {
         if Instant::now() >= deadline {
             return Err(silent(home));
         }
@@ -289,7 +310,7 @@ async fn refusal(response: Response<Incoming>) -> Error {
 async fn collect(response: Response<Incoming>) -> Result<Bytes, Error> {
     match Limited::new(response.into_body(), ANSWER).collect().await {
         Ok(all) => Ok(all.to_bytes()),
-        Err(e) => Err(Error::new(Kind::Unreachable, "the supervisor went away while it answered").because(e.as_ref())),
+        Err(e) => Err(Error::new(Kind::Unreachable, WENT_AWAY).because(e.as_ref())),
     }
 }
 
@@ -300,7 +321,7 @@ fn unreachable(error: PathError) -> Error {
 }
 
 fn lost(error: &hyper::Error) -> Error {
-    Error::new(Kind::Unreachable, "the supervisor went away while it answered").because(error).hint("orchestra ps")
+    Error::new(Kind::Unreachable, WENT_AWAY).because(error).hint("orchestra ps")
 }
 
 fn misunderstood(error: &serde_json::Error) -> Error {

@@ -6,7 +6,6 @@
 
 use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -15,10 +14,13 @@ use tokio::io::{AsyncReadExt, BufReader};
 
 use super::wire::Failure;
 use crate::error::{Context, Error};
+use crate::sys::folder::Folder;
 use crate::sys::home::Home;
+use crate::sys::process::MARKER;
 
 /// The hidden command.
 pub const COMMAND: &str = "__supervisor";
+const LOG: &str = "supervisor.log";
 /// More than any handshake.
 const LONGEST: u64 = 1024 * 1024;
 
@@ -78,11 +80,14 @@ impl Launcher {
     }
 
     fn command(&self, home: &Home) -> Result<Command, Error> {
-        let path = log(home);
         home.open()?;
-        let log = OpenOptions::new().append(true).create(true).mode(0o600).open(&path).context("open", &path)?;
+        // Where it cannot be written the supervisor itself will say what is wrong.
+        let log = Folder::beneath(&home.dot, Path::new("state")).and_then(|folder| folder.append(LOG));
+        let log = log.map_or_else(|_| Stdio::null(), Stdio::from);
         let mut command = Command::new(&self.program);
         command.args(&self.args).arg(&home.root).current_dir(&home.root);
+        // Typed in a shell that a service opened, it must not pass for that service.
+        command.env_remove(MARKER);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         Ok(command)
     }
@@ -90,7 +95,7 @@ impl Launcher {
 
 /// Where the supervisor's own words go.
 pub fn log(home: &Home) -> PathBuf {
-    home.state().join("supervisor.log")
+    home.state().join(LOG)
 }
 
 /// The first thing the supervisor does: a session of its own, and none of its starter's descriptors but the three standard ones. Must run before

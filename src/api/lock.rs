@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::error::{Context, Error, PathError};
+use crate::shim::former;
 use crate::sys::home::Home;
 use crate::sys::lock::{self, Lock, Locked};
 
@@ -41,7 +42,10 @@ pub fn claim(home: &Home) -> Result<Claim, Error> {
             // The last supervisor took the folder away between our two steps.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => Err(error).context("lock", &path)?,
-            Ok(Locked::Ours(lock)) => return Ok(Claim::Ours(Project { home: home.clone(), _lock: lock })),
+            Ok(Locked::Ours(lock)) => {
+                former::remember(home).context("write", &home.runtime)?;
+                return Ok(Claim::Ours(Project { home: home.clone(), _lock: lock }));
+            }
             Ok(Locked::Theirs(pid)) => return Ok(Claim::Theirs(pid)),
         }
     }

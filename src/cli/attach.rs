@@ -72,7 +72,7 @@ async fn watch(context: &Context, place: &Place) -> Result<(), Error> {
     let mut show = Show::events(context.output.clone());
     loop {
         let Some(client) = client::existing(&place.home).await? else {
-            if !answers::anything_lives(&place.home) {
+            if !answers::anything_lives(&context.output, &place.home) {
                 return Ok(());
             }
             // A shim is bringing a supervisor back.

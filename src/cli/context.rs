@@ -7,8 +7,10 @@ use super::args::Global;
 use super::output::Output;
 use crate::config::problem;
 use crate::error::Error;
-use crate::project::load::{LoadOptions, load};
+use crate::project::load::{LoadOptions, load, load_kept};
 use crate::project::{Project, find, select};
+use crate::shim::former;
+use crate::store::good;
 use crate::sys::home::Home;
 
 /// The flags of every command, and where it prints.
@@ -31,16 +33,27 @@ impl Context {
     /// Finds the project.
     pub(super) fn place(&self) -> Result<Place, Error> {
         let (root, config) = find::locate(self.global.directory.as_deref(), self.global.config.as_deref())?;
-        Ok(Place { home: Home::find(&root)?, config })
+        let home = Home::find(&root)?;
+        if former::inherit(&home) {
+            let message = "this folder was deleted and made again while services ran: they are this project's still";
+            self.output.note("note", message);
+        }
+        Ok(Place { home, config })
     }
 
     /// Loads the project; every problem of every file comes back at once.
     pub(super) fn load(&self, place: &Place) -> Result<Project, Error> {
         let options = LoadOptions { config: place.config.clone(), trust: self.global.trust };
-        load(&place.home.root, &options).map_err(problem::error)
+        load(&place.home.root, &options).map_err(|problems| {
+            let error = problem::error(problems);
+            match good::is_kept(&place.home.state()) {
+                true => error.hint("what runs goes on by the last good configuration; `orchestra stop` ends it"),
+                false => error,
+            }
+        })
     }
 
-    /// Loads the project for a command that works without: its problems are told, and the supervisor's last good configuration serves.
+    /// Loads the project for a command that works without: its problems are told, and the last good configuration serves where one is kept.
     pub(super) fn load_or_say(&self, place: &Place) -> Option<Project> {
         match self.load(place) {
             Ok(project) => Some(project),
@@ -48,8 +61,10 @@ impl Context {
                 let count = error.details.iter().filter(|line| !line.starts_with(' ')).count();
                 let what = error.details.first().map_or("", String::as_str);
                 let more = if count > 1 { " (there is more; see `orchestra start`)".to_owned() } else { String::new() };
-                self.output.note("warning", &format!("the configuration has problems: {what}{more}"));
-                None
+                let (kept, _) = good::load(&place.home.state()).unwrap_or_default();
+                let serves = if kept.is_some() { "; the last good one serves" } else { "" };
+                self.output.note("warning", &format!("the configuration has problems: {what}{more}{serves}"));
+                kept.map(|kept| load_kept(&place.home.root, &kept))
             }
         }
     }

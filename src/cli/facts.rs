@@ -31,7 +31,7 @@ pub(super) fn doctor(context: &Context, args: &DoctorArgs) -> Result<(), Error> 
             }
             Err(error) => facts.problems = error.details,
         }
-        let running = context.wait(answers::ps(&place, None))?;
+        let running = context.wait(answers::ps(&context.output, &place, None))?;
         facts.own = running.services.iter().flat_map(|s| &s.instances).filter_map(|i| i.pid).collect();
     }
     // What doctor prints as JSON says itself whether all is well.

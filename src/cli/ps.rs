@@ -30,7 +30,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let place = context.place()?;
     let project = context.load_or_say(&place);
     super::hooks::around(&context.output, &place, project.as_ref(), "ps", || {
-        let mut ps = context.wait(answers::ps(&place, project.as_ref()))?;
+        let mut ps = context.wait(answers::ps(&context.output, &place, project.as_ref()))?;
         let selectors = args.select.all();
         if !selectors.is_empty() {
             keep(&mut ps, project.as_ref(), &selectors)?;

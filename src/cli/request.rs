@@ -5,6 +5,7 @@ use nix::sys::stat::{Mode, umask};
 
 use super::context::{Context, Place};
 use crate::api::{convert, wire};
+use crate::sys::process::MARKER;
 
 /// A request with everything its caller had. Must be called before there are other threads: the mask can be read only by setting it.
 pub(super) fn of(context: &Context, place: &Place, select: Vec<String>) -> wire::Request {
@@ -19,7 +20,11 @@ pub(super) fn of(context: &Context, place: &Place, select: Vec<String>) -> wire:
 
 fn caller() -> wire::Caller {
     wire::Caller {
-        env: std::env::vars_os().map(|(key, value)| convert::env_entry(&key, &value)).collect(),
+        // A shell that a service opened carries its marker, which is nobody else's.
+        env: std::env::vars_os()
+            .filter(|(key, _)| key != MARKER)
+            .map(|(key, value)| convert::env_entry(&key, &value))
+            .collect(),
         umask: mask(),
         nofile: getrlimit(Resource::RLIMIT_NOFILE).ok(),
     }

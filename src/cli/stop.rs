@@ -9,6 +9,7 @@ use super::signals::Signals;
 use super::{answers, hooks, request};
 use crate::api::client;
 use crate::api::convert::Ask;
+use crate::api::launch::Launcher;
 use crate::api::wire::Request;
 use crate::config::values;
 use crate::error::Error;
@@ -43,14 +44,18 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
 
 async fn end(context: &Context, place: &Place, asked: &Request, grace: Option<Duration>) -> Result<(), Error> {
     let mut signals = Signals::new()?;
-    let pid = client::existing(&place.home).await?.map(|client| client.peer.pid);
-    if pid.is_none() && !answers::anything_lives(&place.home) {
+    let pid = match client::existing(&place.home).await? {
+        // An older one, or one of a folder that was moved, is replaced first: who does the work is who must be gone in the end.
+        Some(_) => Some(client::ensure(&place.home, &Launcher::ourselves()?).await?.peer.pid),
+        None => None,
+    };
+    if pid.is_none() && !answers::anything_lives(&context.output, &place.home) {
         context.output.note("note", "nothing is running");
         return Ok(());
     }
     // A part is stopped by a supervisor, which knows the order and keeps what is wanted: one is started that takes over.
     if pid.is_none() && asked.select.is_empty() {
-        return answers::stop_all(&place.home, grace).await;
+        return answers::stop_all(&context.output, &place.home, grace).await;
     }
     match change::follow(&context.output, &place.home, Ask::Stop, asked, &mut signals).await? {
         Ended::Over(done) => done?,

@@ -13,6 +13,7 @@ use crate::api::listen::Checked;
 use crate::api::lock::{self, Claim, Project};
 use crate::api::server::Server;
 use crate::error::{Context, Error, Kind};
+use crate::shim::former;
 use crate::supervisor::{self, Command, Handle, Request, Verb};
 use crate::sys::home::Home;
 use crate::task::spec::Caller;
@@ -45,6 +46,7 @@ fn begin(args: &[OsString]) -> Result<(), Error> {
 
 fn prepare(root: &Path) -> Result<(Home, Claim), Error> {
     let home = Home::find(root)?;
+    former::inherit(&home);
     std::env::set_current_dir(&home.root).context("enter", &home.root)?;
     let claim = lock::claim(&home)?;
     Ok((home, claim))

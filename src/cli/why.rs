@@ -30,7 +30,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     }
     hooks::around(&context.output, &place, project.as_ref(), "why", || {
         let name = service(&args.service)?;
-        let why = context.wait(answers::why(&place, project.as_ref(), &name))?;
+        let why = context.wait(answers::why(&context.output, &place, project.as_ref(), &name))?;
         match context.output.is_json() {
             true => context.output.json(&why),
             false => context.output.print(render(&why, context.output.color)),

@@ -4,6 +4,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Context, Error};
+use crate::store::good;
+use crate::sys::home::DOT;
 
 /// The project's file.
 pub const FILE: &str = "orchestra.yml";
@@ -25,7 +27,9 @@ pub fn here() -> Result<PathBuf, Error> {
 /// the project the link stands in, else to the one it really lies in.
 pub fn find(start: &Path) -> Result<PathBuf, Error> {
     let real = start.canonicalize().context("find", start)?;
-    let up = |from: &Path| from.ancestors().find(|folder| folder.join(FILE).is_file()).map(Path::to_owned);
+    // Where the file was removed while a fleet runs, the configuration that was kept marks the folder.
+    let is_root = |folder: &&Path| folder.join(FILE).is_file() || good::is_kept(&folder.join(DOT).join("state"));
+    let up = |from: &Path| from.ancestors().find(is_root).map(Path::to_owned);
     match up(&logical(start)).or_else(|| up(&real)) {
         Some(root) => Ok(root.canonicalize().context("find", &root)?),
         None => Err(Error::usage(format!("no `{FILE}` in `{}` or any folder above it", start.display()))

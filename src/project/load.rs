@@ -17,6 +17,7 @@ use crate::config::tree::{Node, Place, Source, Value};
 use crate::config::yaml;
 use crate::services::read;
 use crate::services::spec::{self, EnvFile, ServiceConfig};
+use crate::store::good::Good;
 use crate::task::id::ServiceName;
 
 /// How to load.
@@ -55,10 +56,22 @@ pub fn load_sound(root: &Path, options: &LoadOptions) -> (Project, BTreeSet<Serv
     (project, sound)
 }
 
+/// The configuration that was kept while it was good. What has become wrong since (a package that is gone) shows where it is used.
+pub fn load_kept(root: &Path, kept: &Good) -> Project {
+    let options = LoadOptions { config: Some(root.join(&kept.config)), trust: true };
+    load_from(root, &options, Some(kept)).0
+}
+
 fn load_anyway(root: &Path, options: &LoadOptions) -> (Project, Vec<Problem>) {
+    load_from(root, options, None)
+}
+
+fn load_from(root: &Path, options: &LoadOptions, kept: Option<&Good>) -> (Project, Vec<Problem>) {
     let mut loader = Loader {
         root: root.to_owned(),
         trust: options.trust,
+        kept,
+        good: Good::default(),
         reader: Reader::default(),
         watch: BTreeSet::new(),
         names: BTreeMap::new(),
@@ -74,9 +87,13 @@ fn load_anyway(root: &Path, options: &LoadOptions) -> (Project, Vec<Problem>) {
     loader.check(project)
 }
 
-struct Loader {
+struct Loader<'a> {
     root: PathBuf,
     trust: bool,
+    /// Read from here instead of from the disk.
+    kept: Option<&'a Good>,
+    /// All that was read.
+    good: Good,
     reader: Reader,
     watch: BTreeSet<PathBuf>,
     /// Names as parts of variables, with who has them; those of broken files too.
@@ -85,7 +102,7 @@ struct Loader {
     partial: bool,
 }
 
-impl Loader {
+impl Loader<'_> {
     fn shown(&self, path: &Path) -> PathBuf {
         path.strip_prefix(&self.root).unwrap_or(path).to_owned()
     }
@@ -93,16 +110,30 @@ impl Loader {
     fn source(&mut self, path: &Path) -> Option<std::sync::Arc<Source>> {
         self.watch.insert(path.to_owned());
         let shown = self.shown(path);
-        if let Some(problem) = self.foreign(path, &shown) {
+        if let Some(problem) = self.foreign(path, &shown).filter(|_| self.kept.is_none()) {
             self.reader.push(problem);
         }
-        match source::read(path, &shown) {
-            Ok(source) => Some(source),
+        let read = match self.kept {
+            Some(kept) => kept
+                .text(path, &self.root)
+                .map(|text| Source::new(&shown, text))
+                .ok_or_else(|| Problem::in_file(&shown, "the file was not kept")),
+            None => source::read(path, &shown),
+        };
+        match read {
+            Ok(source) => {
+                self.good.files.insert(shown, source.text.to_string());
+                Some(source)
+            }
             Err(problem) => {
                 self.reader.push(problem);
                 None
             }
         }
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        self.kept.map_or_else(|| path.exists(), |kept| kept.text(path, &self.root).is_some())
     }
 
     /// A file that somebody else may change runs their commands as us.
@@ -159,7 +190,11 @@ impl Loader {
     fn services(&mut self, file: &ProjectFile, config: &Path) -> Vec<ServiceConfig> {
         let mut out = Vec::new();
         let globs = file.discover.clone().unwrap_or_else(|| vec!["*".to_owned()]);
-        let found = discover::folders(&self.root, &globs);
+        let found = match self.kept {
+            Some(kept) => discover::Found { folders: kept.folders.clone(), problems: Vec::new() },
+            None => discover::folders(&self.root, &globs),
+        };
+        self.good.folders.clone_from(&found.folders);
         for problem in found.problems {
             self.reader.push(problem);
         }
@@ -267,7 +302,7 @@ impl Loader {
     }
 
     fn include(&mut self, path: &Path, place: &Place) -> Vec<Vendor> {
-        if !path.exists() {
+        if !self.exists(path) {
             self.reader.error(place, format!("there is no file `{}` to include", self.shown(path).display()));
             self.partial = true;
             self.watch.insert(path.to_owned());
@@ -286,7 +321,7 @@ impl Loader {
             None => {
                 let path = self.root.join(".env");
                 self.watch.insert(path.clone());
-                if path.is_file() { self.env_file(&path) } else { Vec::new() }
+                if self.exists(&path) { self.env_file(&path) } else { Vec::new() }
             }
         }
     }
@@ -296,7 +331,7 @@ impl Loader {
         for file in files {
             let path = folder.join(&file.path);
             paths.push(path.clone());
-            if path.exists() {
+            if self.exists(&path) {
                 out.extend(self.env_file(&path));
                 continue;
             }
@@ -355,6 +390,7 @@ impl Loader {
             linger: file.linger,
             warnings: Vec::new(),
             watch: Vec::new(),
+            good: Good::default(),
         }
     }
 
@@ -364,6 +400,8 @@ impl Loader {
         let mut problems = self.reader.problems;
         problem::sort(&mut problems);
         project.watch = self.watch.into_iter().collect();
+        self.good.config = project.config.strip_prefix(&self.root).unwrap_or(&project.config).to_owned();
+        project.good = self.good;
         (project, problems)
     }
 }

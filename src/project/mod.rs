@@ -24,6 +24,7 @@ use std::path::PathBuf;
 use crate::config::problem::Problem;
 use crate::config::template::Template;
 use crate::services::spec::ServiceConfig;
+use crate::store::good::Good;
 use crate::task::id::ServiceName;
 use file::{Linger, LogLimits, Section, Strays};
 use vendors::Vendor;
@@ -63,6 +64,8 @@ pub struct Project {
     pub warnings: Vec<Problem>,
     /// Every file that was read, or would be where it existed: a change of one changes the project.
     pub watch: Vec<PathBuf>,
+    /// The texts it was read from.
+    pub good: Good,
 }
 
 /// A service with what its env files set.

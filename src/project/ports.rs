@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use super::Project;
 use crate::config::values::{self, PortNumber};
-use crate::error::{Context, PathError};
+use crate::error::PathError;
+use crate::store::{self, Read};
 use crate::task::id::{InstanceId, ServiceName};
 use crate::task::spec::Protocol;
 
@@ -40,10 +41,9 @@ impl PortBook {
     /// Opens the book in a project's state folder. A file that cannot be understood counts as empty: the choices are made anew.
     pub fn open(state: &Path, project: &Project) -> Result<PortBook, PathError> {
         let file = state.join("ports.json");
-        let chosen = match fs::read(&file) {
-            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
-            Err(error) if error.kind() == ErrorKind::NotFound => BTreeMap::new(),
-            Err(error) => return Err(error).context("read", &file),
+        let chosen = match store::read(&file)? {
+            Read::Value(chosen) => chosen,
+            Read::Missing | Read::Corrupt(_) => BTreeMap::new(),
         };
         let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok();
         let candidates = candidates(&range.and_then(|text| ephemeral(&text)).unwrap_or(DEFAULT_EPHEMERAL));
@@ -69,13 +69,7 @@ impl PortBook {
         if !self.changed {
             return Ok(());
         }
-        if let Some(folder) = self.file.parent() {
-            fs::create_dir_all(folder).context("create", folder)?;
-        }
-        let new = self.file.with_extension("json.new");
-        let text = serde_json::to_vec_pretty(&self.chosen).map_err(std::io::Error::other).context("write", &new)?;
-        fs::write(&new, text).context("write", &new)?;
-        fs::rename(&new, &self.file).context("rename", &self.file)?;
+        store::replace(&self.file, &self.chosen)?;
         self.changed = false;
         Ok(())
     }

@@ -1,115 +1,16 @@
-//! Shims that run already: finding them by their records and locks, and talking to them, with or without a supervisor.
+//! Shims that run already: talking to them, and ending everything without a supervisor.
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::record::{ExitRecord, InstanceRecord};
+use super::record::InstanceRecord;
+use super::spec::PROTOCOL;
+use super::survey;
 use super::wire::{Event, Order};
 use crate::sys::home::Home;
-use crate::sys::{lock, os, process};
-
-/// What is on disk about the newest run in one slot.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// The record.
-    pub record: InstanceRecord,
-    /// Its shim lives: the kernel says so by the lock.
-    pub live: bool,
-    /// How it ended, where that was recorded.
-    pub exit: Option<ExitRecord>,
-}
-
-/// Every slot's newest record, by slot. An unreadable one is put aside as `instance.json.corrupt-<time>` and rebuilt from its shim where that lives.
-pub fn records(home: &Home) -> Vec<Found> {
-    let mut found = Vec::new();
-    for service in folders(&home.dot.join("run")) {
-        for folder in folders(&service) {
-            found.extend(record_in(home, &folder));
-        }
-    }
-    found.extend(unrecorded(home, &found));
-    found.sort_by(|a, b| a.record.slot.cmp(&b.record.slot));
-    found
-}
-
-/// Shims whose records were removed under them (`git clean`, `rm -r .orchestra`): their locks and sockets lie outside the project.
-fn unrecorded(home: &Home, found: &[Found]) -> Vec<Found> {
-    let Ok(entries) = std::fs::read_dir(&home.runtime) else { return Vec::new() };
-    let slot = |entry: std::fs::DirEntry| Some(entry.file_name().to_str()?.strip_suffix(".lock")?.to_owned());
-    let known = |slot: &String| found.iter().any(|found| found.record.slot == *slot);
-    let slots = entries.flatten().filter_map(slot).filter(|slot| !known(slot));
-    slots.filter_map(|slot| rebuild(home, &slot)).map(|record| Found { record, live: true, exit: None }).collect()
-}
-
-fn folders(path: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(path) else { return Vec::new() };
-    entries.flatten().filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()).collect()
-}
-
-fn record_in(home: &Home, folder: &Path) -> Option<Found> {
-    let path = folder.join("instance.json");
-    let slot = format!("{}.{}", folder.parent()?.file_name()?.to_str()?, folder.file_name()?.to_str()?);
-    let record = match read_small(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => rebuild(home, &slot),
-        Err(_) => set_aside(&path).and_then(|()| rebuild(home, &slot)),
-        Ok(text) => serde_json::from_slice::<InstanceRecord>(&text)
-            .ok()
-            .filter(|record| record.slot == slot)
-            .or_else(|| set_aside(&path).and_then(|()| rebuild(home, &slot))),
-    }?;
-    let live = lock::is_held(&home.shim_file(&record.slot, ".lock")).unwrap_or(false);
-    let exit =
-        read_small(&folder.join("exit.json")).ok().and_then(|text| serde_json::from_slice::<ExitRecord>(&text).ok());
-    let exit = exit.filter(|exit| exit.uuid == record.uuid);
-    Some(Found { record, live, exit })
-}
-
-/// Records are small; anything else in their place is none.
-fn read_small(path: &Path) -> io::Result<Vec<u8>> {
-    let meta = std::fs::symlink_metadata(path)?;
-    if !meta.is_file() || meta.size() > 16 * 1024 * 1024 {
-        return Err(io::Error::from(io::ErrorKind::InvalidData));
-    }
-    std::fs::read(path)
-}
-
-/// Keeps a file nobody can read for whoever wants to look at it.
-fn set_aside(path: &Path) -> Option<()> {
-    let aside = path.with_file_name(format!("instance.json.corrupt-{}", crate::sys::fd::wall_us()));
-    // If it cannot be moved, the next run replaces it.
-    drop(std::fs::rename(path, aside));
-    Some(())
-}
-
-/// What a living shim says of itself; settings and artifact are lost, so the copy counts as changed.
-fn rebuild(home: &Home, slot: &str) -> Option<InstanceRecord> {
-    if !lock::is_held(&home.shim_file(slot, ".lock")).unwrap_or(false) {
-        return None;
-    }
-    let control = connect(home, slot).ok()?;
-    let pid = control.pid;
-    Some(InstanceRecord {
-        protocol: control.protocol,
-        slot: slot.to_owned(),
-        uuid: control.uuid,
-        run: control.run,
-        shim: control.shim,
-        pid,
-        start_time: os::start_time(pid).unwrap_or(0),
-        boot_id: os::boot_id().unwrap_or_default(),
-        exe: os::exe_inode(pid).unwrap_or((0, 0)),
-        settings: String::new(),
-        artifact: None,
-        started_us: crate::sys::fd::wall_us(),
-        argv: Vec::new(),
-        marker: String::new(),
-        stop_signal: libc::SIGTERM,
-        grace_ms: 10_000,
-    })
-}
+use crate::sys::os;
+use crate::sys::process::{Remains, Spared};
 
 /// A connection to a shim that has said who it is.
 #[derive(Debug)]
@@ -132,12 +33,22 @@ pub struct Control {
 
 /// Connects to the shim of a slot; a shim that does not answer within five seconds is an error of kind `TimedOut` or `WouldBlock`.
 pub fn connect(home: &Home, slot: &str) -> io::Result<Control> {
+    greet(call(home, slot)?, Duration::from_secs(5))
+}
+
+/// Calls the shim of a slot, which need not answer yet. Whoever holds its socket must be our own user.
+pub(super) fn call(home: &Home, slot: &str) -> io::Result<UnixStream> {
     let stream = UnixStream::connect(home.shim_file(slot, ".sock"))?;
     if os::peer_uid(&stream)? != nix::unistd::geteuid().as_raw() {
         return Err(io::Error::from(io::ErrorKind::PermissionDenied));
     }
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    stream.set_write_timeout(Some(Duration::from_secs(5)))?;
+    Ok(stream)
+}
+
+/// Hears who was called, at most for so long.
+pub(super) fn greet(stream: UnixStream, patience: Duration) -> io::Result<Control> {
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
     let events = BufReader::new(stream.try_clone()?);
     let mut control = Control { stream, events, protocol: 0, uuid: String::new(), run: 0, shim: 0, pid: 0 };
     match control.next()? {
@@ -146,7 +57,10 @@ pub fn connect(home: &Home, slot: &str) -> io::Result<Control> {
         }
         other => return Err(io::Error::new(io::ErrorKind::InvalidData, format!("the shim began with `{other}`"))),
     }
-    if let Event::Started(pid) = control.next()? {
+    // What a newer protocol says next is not ours to read.
+    if control.protocol <= PROTOCOL
+        && let Event::Started(pid) = control.next()?
+    {
         control.pid = pid;
     }
     Ok(control)
@@ -167,6 +81,19 @@ impl Control {
         }
         let line = line.trim_end_matches('\n');
         Event::parse(line).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("the shim said `{line}`")))
+    }
+
+    /// What it says of itself beside its greeting; `None` from one that is too old to know the question.
+    pub fn describe(&mut self) -> io::Result<Option<Event>> {
+        self.stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        self.send(Order::Describe)?;
+        loop {
+            match self.next()? {
+                described @ Event::Described { .. } => return Ok(Some(described)),
+                Event::Error(_) => return Ok(None),
+                _ => {}
+            }
+        }
     }
 
     /// Waits for the end, at most until `deadline`; `None` when the shim died first.
@@ -192,50 +119,92 @@ impl Control {
     }
 }
 
+/// What became of ending everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stopped {
+    /// Slots that are still there, with a reason where there is one to say.
+    pub left: Vec<String>,
+    /// What services whose shims were dead had started and what is not the service itself.
+    pub spared: Vec<(String, Spared)>,
+}
+
 /// Ends everything that runs, without a supervisor: all at once, each with its own signal and grace, or `grace` instead.
-/// Returns the slots that are still there after `timeout`.
-pub fn stop_all(home: &Home, grace: Option<Duration>, timeout: Duration) -> Vec<String> {
+/// Waits at most for `timeout`.
+pub fn stop_all(home: &Home, grace: Option<Duration>, timeout: Duration) -> Stopped {
     let deadline = Instant::now() + timeout;
-    let mut asked = Vec::new();
-    let mut left = Vec::new();
-    for found in records(home) {
+    let (mut asked, mut silent) = (Vec::new(), Vec::new());
+    let mut out = Stopped::default();
+    for found in survey::survey(home).found {
         if !found.live {
-            end_lost(&found.record);
+            if found.exit.is_none() {
+                out.forget(&found.record);
+            }
             continue;
         }
         let grace_ms = grace.map_or(found.record.grace_ms, |grace| grace.as_millis() as u64);
         let order = Order::Stop { signal: found.record.stop_signal, grace_ms };
-        match connect(home, &found.record.slot).and_then(|mut control| control.send(order).map(|()| control)) {
-            Ok(control) => asked.push((found.record, control)),
-            Err(_) => left.push(found.record.slot),
+        match connect(home, &found.record.slot) {
+            Ok(control) if control.protocol > PROTOCOL => {
+                out.left.push(format!("{} ({})", found.record.slot, foreign(control.shim, control.protocol)));
+            }
+            Ok(mut control) => match control.send(order) {
+                Ok(()) => asked.push((found.record, control)),
+                Err(_) => out.left.push(found.record.slot),
+            },
+            Err(_) => match hold_shim(&found.record).is_some_and(|shim| shim.signal(libc::SIGTERM).is_ok()) {
+                true => silent.push(found.record),
+                false => out.left.push(found.record.slot),
+            },
         }
     }
     for (record, mut control) in asked {
         match control.wait_end(deadline) {
             Ok(Some(_)) => {}
-            Ok(None) => {
-                end_lost(&record);
-            }
-            Err(_) => left.push(record.slot),
+            Ok(None) => out.forget(&record),
+            Err(_) => out.left.push(record.slot),
         }
     }
-    left
+    for record in silent {
+        while survey::lives(home, &record) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        if survey::lives(home, &record) {
+            out.left.push(record.slot);
+        }
+    }
+    out
 }
 
-/// Kills what a dead shim left behind, by its marker: the kernel kills the leader with its shim (on Linux), nobody the rest.
-/// Returns how many there were.
-pub fn end_lost(record: &InstanceRecord) -> usize {
-    let same_boot = os::boot_id().is_ok_and(|boot| boot == record.boot_id);
-    if !same_boot || record.marker.is_empty() {
-        return 0;
+/// The shim of a run, held without its socket, which somebody has removed: it is the parent of the leader, and the leader is known for sure. SIGTERM
+/// makes it end its service.
+pub fn hold_shim(record: &InstanceRecord) -> Option<os::Held> {
+    let _leader = record.identity().hold()?;
+    let shim = os::Held::open(record.shim).ok()?;
+    os::parent(record.pid).is_ok_and(|parent| parent == record.shim).then_some(shim)
+}
+
+impl Stopped {
+    fn forget(&mut self, record: &InstanceRecord) {
+        let spared = end_lost(record).spared;
+        self.spared.extend(spared.into_iter().map(|spared| (record.slot.clone(), spared)));
     }
-    let marker = format!("ORCHESTRA_RUN={}", record.marker);
-    let mut all = 0;
-    // A process may have forked between our look and our signal; two looks with nobody found are enough.
+}
+
+/// The words for a shim that is too new to be spoken with.
+pub fn foreign(shim: u32, protocol: u32) -> String {
+    format!("its shim, pid {shim}, speaks protocol {protocol}, and this program {PROTOCOL}")
+}
+
+/// Kills what a dead shim left behind and is certainly the service: the kernel kills the leader with its shim (on Linux), nobody the rest.
+pub fn end_lost(record: &InstanceRecord) -> Remains {
+    let identity = record.identity();
+    let mut all = Remains::default();
+    // A process may have forked between our look and our signal: one look with nobody found is the end.
     for _ in 0..100 {
-        match process::signal_marked(&marker, libc::SIGKILL) {
-            0 => break,
-            n => all += n,
+        let remains = identity.signal_remains(libc::SIGKILL);
+        all = Remains { signalled: all.signalled + remains.signalled, spared: remains.spared };
+        if remains.signalled == 0 {
+            break;
         }
     }
     all

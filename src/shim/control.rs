@@ -10,6 +10,9 @@ use crate::sys::os;
 /// So many connections at a time; a further one is closed at once.
 pub(super) const CONNECTIONS: usize = 8;
 
+/// The longest message: a description with names as long as a folder's may be.
+const LONGEST: usize = 1024;
+
 #[derive(Debug)]
 struct Connection {
     stream: UnixStream,
@@ -81,11 +84,11 @@ impl Control {
     /// Tells one. A peer that does not read loses its connection: nobody may hold up the shim.
     pub(super) fn tell_one(&mut self, at: usize, event: &Event) {
         let Some(connection) = &mut self.connections[at] else { return };
-        let mut buffer = [0_u8; 512];
+        let mut buffer = [0_u8; LONGEST];
         let mut rest = &mut buffer[..];
         // A message too long for the buffer arrives cut.
         let fits = writeln!(rest, "{event}").is_ok();
-        let len = if fits { 512 - rest.len() } else { 512 };
+        let len = if fits { LONGEST - rest.len() } else { LONGEST };
         buffer[len - 1] = b'\n';
         if connection.stream.write(&buffer[..len]).ok() != Some(len) {
             self.connections[at] = None;

@@ -1,16 +1,18 @@
 //! The tiny parent of one service: it holds the service's pipes, writes its log and ends its group. It decides nothing.
 //!
-//! `main` runs before any runtime or argument parser; `spec` and `wire` are what supervisor and shim say to each other; `client` is for those who
-//! find shims that run already.
+//! `main` runs before any runtime or argument parser; `spec` and `wire` are what supervisor and shim say to each other; `survey` finds shims
+//! that run already, and `client` talks to them.
 
 pub mod client;
 mod control;
 mod ending;
+pub mod former;
 mod output;
 pub mod record;
 mod run;
 pub mod spec;
 mod start;
+pub mod survey;
 pub mod wire;
 
 pub use start::main;

@@ -42,9 +42,11 @@ pub struct InstanceRecord {
 }
 
 impl InstanceRecord {
-    /// Enough to know the leader again.
+    /// Enough to know the leader and its descendants again.
     pub fn identity(&self) -> Identity {
-        Identity { pid: self.pid, start_time: self.start_time, boot_id: self.boot_id.clone() }
+        let marker = if self.marker.is_empty() { String::new() } else { format!("ORCHESTRA_RUN={}", self.marker) };
+        let boot_id = self.boot_id.clone();
+        Identity { pid: self.pid, start_time: self.start_time, boot_id, exe: self.exe, marker }
     }
 }
 

@@ -65,6 +65,8 @@ pub(super) struct Shim {
     pub(super) records: Records,
     pub(super) uuid: String,
     pub(super) number: u64,
+    /// For whoever lost the record.
+    pub(super) described: Event,
     pub(super) stop: (i32, u64),
     /// Seconds; `None` is for ever.
     pub(super) linger: Option<u64>,
@@ -213,6 +215,8 @@ impl Shim {
             if order == Order::Status {
                 self.look_for_escapes();
                 self.control.tell_one(at, &Event::Status(self.log.dropped()));
+            } else if order == Order::Describe {
+                self.control.tell_one(at, &self.described);
             } else {
                 self.obey(order);
             }
@@ -231,7 +235,7 @@ impl Shim {
                 self.control.tell(&Event::Stopping);
             }
             Order::Signal(signal) => self.group.signal(signal),
-            Order::Supervisor | Order::Status => {}
+            Order::Supervisor | Order::Status | Order::Describe => {}
         }
     }
 

@@ -118,6 +118,7 @@ fn prepare(control: &UnixStream, spec: View<'_>) -> Result<Shim, Refusal> {
         records: (path("dot"), records),
         uuid: spec.text("uuid").to_owned(),
         number: spec.number("run").unwrap_or(0),
+        described: describe(spec),
         stop: (spec.number("stop").unwrap_or(libc::SIGTERM), spec.number::<u64>("grace").unwrap_or(10_000)),
         linger: spec.number("linger"),
         ready: false,
@@ -126,6 +127,26 @@ fn prepare(control: &UnixStream, spec: View<'_>) -> Result<Shim, Refusal> {
     };
     write_record(&folder, spec, leader);
     Ok(shim)
+}
+
+/// What the record says that nobody else could.
+fn describe(spec: View<'_>) -> Event {
+    Event::Described {
+        slot: spec.text("slot").to_owned(),
+        started_us: wall_us(),
+        stop: (spec.number("stop").unwrap_or(libc::SIGTERM), spec.number("grace").unwrap_or(10_000)),
+        settings: spec.text("settings").to_owned(),
+        artifact: artifact(spec),
+        marker: marker(spec),
+    }
+}
+
+fn artifact(spec: View<'_>) -> Option<String> {
+    spec.get("artifact").and_then(|a| a.to_str().ok()).map(ToOwned::to_owned)
+}
+
+fn marker(spec: View<'_>) -> String {
+    spec.all("env").find_map(|e| e.to_str().ok()?.strip_prefix("ORCHESTRA_RUN=")).unwrap_or_default().to_owned()
 }
 
 fn clone_control(control: &UnixStream, listener: UnixListener) -> Result<Control, Refusal> {
@@ -251,14 +272,10 @@ fn write_record(folder: &Folder, spec: View<'_>, leader: i32) {
         boot_id: os::boot_id().unwrap_or_default(),
         exe: os::exe_inode(pid).unwrap_or((0, 0)),
         settings: spec.text("settings").to_owned(),
-        artifact: spec.get("artifact").and_then(|a| a.to_str().ok()).map(ToOwned::to_owned),
+        artifact: artifact(spec),
         started_us: wall_us(),
         argv: spec.all("arg").map(|arg| arg.to_string_lossy().into_owned()).collect(),
-        marker: spec
-            .all("env")
-            .find_map(|e| e.to_str().ok()?.strip_prefix("ORCHESTRA_RUN="))
-            .unwrap_or_default()
-            .to_owned(),
+        marker: marker(spec),
         stop_signal: spec.number("stop").unwrap_or(libc::SIGTERM),
         grace_ms: spec.number("grace").unwrap_or(10_000),
     };

@@ -9,6 +9,8 @@ pub enum Order {
     Supervisor,
     /// `status`
     Status,
+    /// `describe`
+    Describe,
     /// `stop 15 10000`: this signal now, SIGKILL after so many milliseconds.
     Stop {
         /// The signal.
@@ -32,6 +34,7 @@ impl Order {
                 _ => return None,
             },
             "status" => Order::Status,
+            "describe" => Order::Describe,
             "stop" => Order::Stop { signal: signal(words.next()?)?, grace_ms: words.next()?.parse().ok()? },
             "kill" => Order::Kill,
             "signal" => Order::Signal(signal(words.next()?)?),
@@ -51,6 +54,7 @@ impl fmt::Display for Order {
         match self {
             Order::Supervisor => write!(f, "hello 1 supervisor"),
             Order::Status => write!(f, "status"),
+            Order::Describe => write!(f, "describe"),
             Order::Stop { signal, grace_ms } => write!(f, "stop {signal} {grace_ms}"),
             Order::Kill => write!(f, "kill"),
             Order::Signal(signal) => write!(f, "signal {signal}"),
@@ -80,6 +84,21 @@ pub enum Event {
     Stopping,
     /// `status DROPPED`: the answer to `status`; so many lines were dropped and not yet confessed.
     Status(u64),
+    /// `described SLOT STARTED-US SIGNAL GRACE-MS SETTINGS ARTIFACT MARKER`, `-` where there is none: the answer to `describe`, what a lost record said.
+    Described {
+        /// `api.1`
+        slot: String,
+        /// Microseconds since 1970.
+        started_us: i64,
+        /// The signal that asks it to end, and the milliseconds until SIGKILL.
+        stop: (i32, u64),
+        /// Equal settings: it may be kept.
+        settings: String,
+        /// What its binary is made of.
+        artifact: Option<String>,
+        /// `ORCHESTRA_RUN` without the name.
+        marker: String,
+    },
     /// `escaped N`: so many descendants have left the group.
     Escaped(u32),
     /// `unkillable`: SIGKILL was 15 s ago, and the group is not empty.
@@ -120,6 +139,17 @@ impl Event {
             "ready" => Event::Ready,
             "stopping" => Event::Stopping,
             "status" => Event::Status(rest.parse().ok()?),
+            "described" => {
+                let mut text = || words.next().map(|word| Some(word.to_owned()).filter(|word| word != "-"));
+                Event::Described {
+                    slot: text()??,
+                    started_us: text()??.parse().ok()?,
+                    stop: (text()??.parse().ok()?, text()??.parse().ok()?),
+                    settings: text()?.unwrap_or_default(),
+                    artifact: text()?,
+                    marker: text()?.unwrap_or_default(),
+                }
+            }
             "escaped" => Event::Escaped(rest.parse().ok()?),
             "unkillable" => Event::Unkillable,
             "exited" => {
@@ -144,6 +174,12 @@ impl fmt::Display for Event {
             Event::Ready => write!(f, "ready"),
             Event::Stopping => write!(f, "stopping"),
             Event::Status(dropped) => write!(f, "status {dropped}"),
+            Event::Described { slot, started_us, stop: (signal, grace_ms), settings, artifact, marker } => {
+                let word = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
+                let (settings, marker) = (word(settings), word(marker));
+                let artifact = artifact.as_deref().unwrap_or("-");
+                write!(f, "described {slot} {started_us} {signal} {grace_ms} {settings} {artifact} {marker}")
+            }
             Event::Escaped(n) => write!(f, "escaped {n}"),
             Event::Unkillable => write!(f, "unkillable"),
             Event::Exited { code, signal, oom } => {
@@ -174,7 +210,7 @@ mod tests {
 
     #[test]
     fn golden_lines() {
-        let orders = ["hello 1 supervisor", "status", "stop 15 10000", "kill", "signal 3"];
+        let orders = ["hello 1 supervisor", "status", "describe", "stop 15 10000", "kill", "signal 3"];
         for line in orders {
             assert_eq!(Order::parse(line).unwrap().to_string(), line);
         }
@@ -184,6 +220,8 @@ mod tests {
             "ready",
             "stopping",
             "status 0",
+            "described api.1 1700000000000000 15 10000 f00 N3_z/T shop/api/1/6d1f",
+            "described api.1 1700000000000000 15 10000 - - -",
             "escaped 2",
             "unkillable",
             "exited 2 - 0",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,9 @@ use crate::task::id::ServiceName;
 /// What is wanted of one service, with the flags and the environment of whoever asked.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Intent {
+    /// Whose it is, where the file's name is too short to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
     /// `up`, `down` or `once`.
     pub desired: String,
     /// Copies, where `scale` or `start --scale` said so.
@@ -36,7 +39,7 @@ pub struct Intent {
     pub port_offset: Option<i32>,
     /// The configuration file, where `-c` was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub config: Option<std::path::PathBuf>,
+    pub config: Option<PathBuf>,
     /// The command that last started it: `start`, `restart`, `scale`.
     #[serde(default)]
     pub command: String,
@@ -94,13 +97,35 @@ pub fn unpairs(pairs: &[Pair]) -> Vec<(OsString, OsString)> {
 
 /// Writes one service's intent into the state folder.
 pub fn save(state: &Path, service: &ServiceName, intent: &Intent) -> Result<(), PathError> {
-    replace(&state.join(format!("service-{service}.json")), intent)
+    let path = path(state, service);
+    match named(&path) {
+        Some(named) if named == service.as_str() => replace(&path, intent),
+        Some(_) | None => replace(&path, &Intent { service: Some(service.to_string()), ..intent.clone() }),
+    }
+}
+
+/// A folder's name may be as long as a file's name can be, so a service's long name is cut and told apart by a hash.
+fn path(state: &Path, service: &ServiceName) -> PathBuf {
+    let name = service.as_str();
+    let word = match name.len() {
+        0..=120 => name.to_owned(),
+        _ => {
+            let hash =
+                name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+            format!("{}-{hash:016x}", &name[..100])
+        }
+    };
+    state.join(format!("service-{word}.json"))
+}
+
+fn named(path: &Path) -> Option<&str> {
+    path.file_name()?.to_str()?.strip_prefix("service-")?.strip_suffix(".json")
 }
 
 /// Writes down that a service is not wanted. Where nothing can be written (a full disk), what was wanted is removed.
 pub fn save_stopped(state: &Path, service: &ServiceName, intent: &Intent) -> Result<(), PathError> {
     save(state, service, &intent.stopped())
-        .or_else(|error| std::fs::remove_file(state.join(format!("service-{service}.json"))).map_err(|_| error))
+        .or_else(|error| std::fs::remove_file(path(state, service)).map_err(|_| error))
 }
 
 /// The word of what is not wanted.
@@ -123,7 +148,7 @@ pub fn stop_all(state: &Path) -> Result<(), PathError> {
 }
 
 /// Reads every intent in the state folder; files that cannot be understood are set aside and named.
-pub fn load(state: &Path) -> Result<(BTreeMap<ServiceName, Intent>, Vec<std::path::PathBuf>), PathError> {
+pub fn load(state: &Path) -> Result<(BTreeMap<ServiceName, Intent>, Vec<PathBuf>), PathError> {
     let mut intents = BTreeMap::new();
     let mut corrupt = Vec::new();
     let entries = match std::fs::read_dir(state) {
@@ -133,13 +158,10 @@ pub fn load(state: &Path) -> Result<(BTreeMap<ServiceName, Intent>, Vec<std::pat
     };
     for entry in entries {
         let path = entry.context("read", state)?.path();
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .and_then(|name| name.strip_prefix("service-")?.strip_suffix(".json"));
-        let Some(service) = name.and_then(ServiceName::fold) else { continue };
-        match read(&path)? {
-            Read::Value(intent) => {
+        let Some(service) = named(&path).and_then(ServiceName::fold) else { continue };
+        match read::<Intent>(&path)? {
+            Read::Value(mut intent) => {
+                let service = intent.service.take().and_then(|name| ServiceName::fold(&name)).unwrap_or(service);
                 intents.insert(service, intent);
             }
             Read::Missing => {}
@@ -171,12 +193,26 @@ mod tests {
     #[test]
     fn a_stop_succeeds_where_nothing_can_be_written() {
         let dir = tempfile::tempdir().unwrap();
+        let (real, link) = (dir.path().join("real"), dir.path().join("link"));
         let api = ServiceName::fold("api").unwrap();
-        save(dir.path(), &api, &Intent { desired: "up".into(), ..Intent::default() }).unwrap();
-        // A folder in the place of the new file: it cannot be written.
-        std::fs::create_dir(dir.path().join("service-api.json.new")).unwrap();
-        stop_all(dir.path()).unwrap();
-        assert_eq!(load(dir.path()).unwrap().0, BTreeMap::new());
+        std::fs::create_dir(&real).unwrap();
+        save(&real, &api, &Intent { desired: "up".into(), ..Intent::default() }).unwrap();
+        // Nothing is written through a link.
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        stop_all(&link).unwrap();
+        assert_eq!(load(&real).unwrap().0, BTreeMap::new());
+    }
+
+    #[test]
+    fn names_as_long_as_a_folder_may_have() {
+        let dir = tempfile::tempdir().unwrap();
+        let names = ["x".repeat(255), format!("{}y", "x".repeat(254))].map(|name| ServiceName::fold(&name).unwrap());
+        for name in &names {
+            save(dir.path(), name, &Intent { desired: "up".into(), ..Intent::default() }).unwrap();
+        }
+        let (intents, _) = load(dir.path()).unwrap();
+        assert_eq!(intents.keys().cloned().collect::<Vec<_>>(), names);
+        assert!(intents.values().all(|intent| intent.service.is_none()));
     }
 
     #[test]

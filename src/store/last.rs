@@ -71,10 +71,11 @@ pub fn save(state: &Path, services: &[LastService]) -> Result<(), PathError> {
     replace(&path(state), &services)
 }
 
-/// Reads it; nothing where there is none or it cannot be understood.
-pub fn load(state: &Path) -> Result<Vec<LastService>, PathError> {
-    match read(&path(state))? {
-        Read::Value(services) => Ok(services),
-        Read::Missing | Read::Corrupt(_) => Ok(Vec::new()),
-    }
+/// Reads it; nothing where there is none, and the new name of one that cannot be understood.
+pub fn load(state: &Path) -> Result<(Vec<LastService>, Option<PathBuf>), PathError> {
+    Ok(match read(&path(state))? {
+        Read::Value(services) => (services, None),
+        Read::Missing => (Vec::new(), None),
+        Read::Corrupt(aside) => (Vec::new(), Some(aside)),
+    })
 }

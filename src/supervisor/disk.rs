@@ -1,6 +1,7 @@
 //! The state of everything as files tell it, for `ps` and `why` when no supervisor runs.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use super::engine::{Engine, Service, Slot};
 use super::resume::Copy;
@@ -8,6 +9,7 @@ use super::snapshot::{BuildState, BuildView, ExitView, InstanceView, Reason, Ser
 use super::{Explanation, Happening};
 use crate::error::Error;
 use crate::project::Project;
+use crate::shim::survey;
 use crate::store::intent::{self, Intent};
 use crate::store::last::{self, LastExit, LastInstance, LastService};
 use crate::sys::home::Home;
@@ -55,56 +57,74 @@ fn last_exit(exit: &ExitView) -> LastExit {
     LastExit { code: exit.code, signal: exit.signal, reason: exit.reason.word().to_owned(), at_us: exit.at_us }
 }
 
+/// An answer from files.
+#[derive(Clone, Debug)]
+pub struct Told<T> {
+    /// The answer.
+    pub answer: T,
+    /// Files that could not be understood, under their new names.
+    pub aside: Vec<PathBuf>,
+}
+
 /// Everything the files know: what the project declares, what was wanted, what last was, and which shims are alive.
-pub fn snapshot(home: &Home, project: Option<&Project>) -> Result<Snapshot, Error> {
+pub fn snapshot(home: &Home, project: Option<&Project>) -> Result<Told<Snapshot>, Error> {
     let files = Files::read(home)?;
     let services = files.names(project).iter().map(|name| files.service(name, project)).collect();
-    Ok(Snapshot { seq: 0, services })
+    Ok(Told { answer: Snapshot { seq: 0, services }, aside: files.aside })
 }
 
 /// `why` from files.
-pub fn explain(home: &Home, project: Option<&Project>, name: &ServiceName) -> Result<Option<Explanation>, Error> {
+pub fn explain(home: &Home, project: Option<&Project>, name: &ServiceName) -> Result<Told<Option<Explanation>>, Error> {
     let files = Files::read(home)?;
-    if !files.names(project).contains(name) {
-        return Ok(None);
-    }
-    let service = files.service(name, project);
-    let last = files.last.iter().find(|last| last.name == name.as_str());
-    let state = service.state().word();
-    let summary = match &service.reason {
-        Some(reason) => format!("`{name}` is {state}: {reason}"),
-        None => format!("`{name}` is {state}; no supervisor runs"),
-    };
-    let exits = last.map(|last| {
-        let of = |instance: &LastInstance| {
-            let id = InstanceId { service: name.clone(), number: instance.number };
-            instance.exits.iter().map(|exit| (id.clone(), exit_view(exit))).collect::<Vec<_>>()
+    let answer = files.names(project).contains(name).then(|| files.explain(project, name));
+    Ok(Told { answer, aside: files.aside })
+}
+
+impl Files {
+    fn explain(&self, project: Option<&Project>, name: &ServiceName) -> Explanation {
+        let files = self;
+        let service = files.service(name, project);
+        let last = files.last.iter().find(|last| last.name == name.as_str());
+        let state = service.state().word();
+        let summary = match &service.reason {
+            Some(reason) => format!("`{name}` is {state}: {reason}"),
+            None => format!("`{name}` is {state}; no supervisor runs"),
         };
-        last.instances.iter().flat_map(of).collect()
-    });
-    let happening = |(at_us, message): &(i64, String)| Happening { at_us: *at_us, message: message.clone() };
-    Ok(Some(Explanation {
-        service,
-        summary,
-        reasons: Vec::new(),
-        needs: Vec::new(),
-        exits: exits.unwrap_or_default(),
-        holders: Vec::new(),
-        events: last.map(|last| last.happenings.iter().map(happening).collect()).unwrap_or_default(),
-        env: Vec::new(),
-    }))
+        let exits = last.map(|last| {
+            let of = |instance: &LastInstance| {
+                let id = InstanceId { service: name.clone(), number: instance.number };
+                instance.exits.iter().map(|exit| (id.clone(), exit_view(exit))).collect::<Vec<_>>()
+            };
+            last.instances.iter().flat_map(of).collect()
+        });
+        let happening = |(at_us, message): &(i64, String)| Happening { at_us: *at_us, message: message.clone() };
+        Explanation {
+            service,
+            summary,
+            reasons: Vec::new(),
+            needs: Vec::new(),
+            exits: exits.unwrap_or_default(),
+            holders: Vec::new(),
+            events: last.map(|last| last.happenings.iter().map(happening).collect()).unwrap_or_default(),
+            env: Vec::new(),
+        }
+    }
 }
 
 struct Files {
     intents: std::collections::BTreeMap<ServiceName, Intent>,
     last: Vec<LastService>,
     records: Vec<Copy>,
+    aside: Vec<PathBuf>,
 }
 
 impl Files {
     fn read(home: &Home) -> Result<Files, Error> {
-        let (intents, _) = intent::load(&home.state())?;
-        Ok(Files { intents, last: last::load(&home.state())?, records: super::resume::copies(home) })
+        let (intents, mut aside) = intent::load(&home.state())?;
+        let (last, corrupt) = last::load(&home.state())?;
+        let survey = survey::survey(home);
+        aside.extend(corrupt.into_iter().chain(survey.aside));
+        Ok(Files { intents, last, records: super::resume::copies(survey.found), aside })
     }
 
     /// What the project declares; without a readable project, what the files know.
@@ -159,7 +179,7 @@ fn instance_view(id: InstanceId, last: Option<&LastInstance>, live: Option<&Copy
         id,
         state: if live.is_some() { Shown::Running } else { resting.unwrap_or(Shown::Idle) },
         run: live.map(|copy| RunId(copy.record.run)),
-        pid: live.map(|copy| copy.record.pid),
+        pid: live.map(|copy| copy.record.pid).filter(|pid| *pid > 0),
         ports: Vec::new(),
         listening: Vec::new(),
         restarts: last.map_or(0, |last| last.restarts),

@@ -3,6 +3,7 @@
 mod actor;
 pub mod disk;
 pub mod engine;
+pub mod ground;
 mod plan;
 mod resume;
 pub mod snapshot;
@@ -21,16 +22,14 @@ use tokio::task::JoinHandle;
 
 use crate::error::Error;
 use crate::scheduler::{Capability, Node};
-use crate::shim::client;
-use crate::store::{self, intent, last};
 use crate::sys::home::Home;
 use crate::sys::machine::machine;
-use crate::sys::os;
 use crate::task::id::{InstanceId, ServiceName};
 use crate::task::spec::{Caller, Resources};
 use crate::worker::process::ProcessWorker;
 use actor::{Actor, Parts};
 use engine::Engine;
+use ground::Ground;
 use plan::Planner;
 use snapshot::{ExitView, ServiceView, Snapshot};
 
@@ -156,16 +155,11 @@ const REPORTS: usize = 1024;
 
 /// Begins to supervise: takes over what an earlier supervisor left, and goes on until nothing is left to do. The caller holds the project's lock.
 pub async fn spawn(home: Home) -> Result<(Handle, JoinHandle<()>), Error> {
-    let boot = os::boot_id()
-        .map_err(|error| Error::failed("cannot tell this start of the machine from another").because(&error))?;
-    if !store::is_of_boot(&home.state(), &boot)? {
-        intent::stop_all(&home.state())?;
-    }
-    let (intents, corrupt) = intent::load(&home.state())?;
-    let last = last::load(&home.state())?;
-    let newest = client::records(&home).iter().map(|found| found.record.run).max().unwrap_or(0);
-    let mut planner = Planner::new(home.clone(), intents);
-    let beginning = resume::begin(&mut planner, &resume::copies(&home), &last);
+    let ground = Ground::look(&home)?;
+    let newest = ground.survey.newest;
+    let mut planner = Planner::new(home.clone(), ground.intents, ground.kept);
+    ground.news.iter().for_each(|news| planner.tell(news.clone()));
+    let beginning = resume::begin(&mut planner, &resume::copies(ground.survey.found), &ground.last);
     let (report, reports) = mpsc::channel(REPORTS);
     let worker = ProcessWorker::new(home.clone(), report, planner.linger());
     let mut worker = worker.map_err(|error| Error::failed("cannot find the program that runs").because(&error))?;
@@ -177,10 +171,11 @@ pub async fn spawn(home: Home) -> Result<(Handle, JoinHandle<()>), Error> {
     let (shown, snapshots) = watch::channel(Arc::new(Snapshot::default()));
     let parts = Parts { home, engine, planner, worker: Box::new(worker), commands: inbox, reports, snapshots: shown };
     let mut actor = Actor::new(parts);
-    corrupt.iter().for_each(|aside| {
-        actor.complain(&format!("a state file could not be understood and was set aside: {}", aside.display()))
-    });
-    beginning.complaints.iter().for_each(|error| actor.complain(&error.to_string()));
+    ground.news.iter().for_each(|news| actor.complain(news));
+    for error in &beginning.complaints {
+        actor.complain(&error.to_string());
+        error.details.iter().for_each(|detail| actor.complain(detail));
+    }
     let task = tokio::spawn(actor.run(beginning.events));
     Ok((Handle { commands, snapshots }, task))
 }

@@ -10,10 +10,9 @@ use super::plan::Planner;
 use super::snapshot::{ExitView, Reason};
 use crate::error::Error;
 use crate::services::buildid;
-use crate::shim::client;
 use crate::shim::record::{ExitRecord, InstanceRecord};
+use crate::shim::survey::Found;
 use crate::store::last::{LastInstance, LastService};
-use crate::sys::home::Home;
 use crate::task::environment::Environment;
 use crate::task::id::{Artifact, BuildKey, InstanceId, RunId, ServiceName, Settings};
 use crate::task::restart::{RestartMode, RestartPolicy};
@@ -31,12 +30,12 @@ pub(super) struct Copy {
 }
 
 /// Every copy that ever ran and is still recorded.
-pub(super) fn copies(home: &Home) -> Vec<Copy> {
-    let of = |found: client::Found| {
+pub(super) fn copies(found: Vec<Found>) -> Vec<Copy> {
+    let of = |found: Found| {
         let instance = InstanceId::parse(&found.record.slot)?;
         Some(Copy { instance, record: found.record, live: found.live, exit: found.exit })
     };
-    client::records(home).into_iter().filter_map(of).collect()
+    found.into_iter().filter_map(of).collect()
 }
 
 /// What is done first.
@@ -61,7 +60,7 @@ pub(super) fn begin(planner: &mut Planner, copies: &[Copy], last: &[LastService]
     let known: BTreeSet<ServiceName> = services.iter().map(|(spec, _)| spec.name.clone()).collect();
     for (name, group) in by_service(&live) {
         if !known.contains(&name) {
-            // Its configuration is gone or broken: it is watched and can be stopped, and is not started again.
+            // Its configuration is gone or broken and was not kept: it is watched and can be stopped, and is not started again.
             let wanted = wanted(planner, &name, Kind::Service, &live);
             services.push((skeleton(&name, &group), wanted));
         }
@@ -187,6 +186,14 @@ fn skeleton(name: &ServiceName, running: &[&Copy]) -> ServiceSpec {
         failures: 3,
         start_period: std::time::Duration::ZERO,
     };
+    let stop = |number: u32| {
+        let record = running.iter().find(|copy| copy.instance.number == number).map(|copy| &copy.record);
+        let grace = record.map_or(10_000, |record| record.grace_ms);
+        StopSpec {
+            signal: record.map_or(libc::SIGTERM, |record| record.stop_signal),
+            grace: std::time::Duration::from_millis(grace),
+        }
+    };
     let run = |number: u32| {
         Arc::new(RunSpec {
             instance: InstanceId { service: name.clone(), number },
@@ -196,7 +203,7 @@ fn skeleton(name: &ServiceName, running: &[&Copy]) -> ServiceSpec {
             ports: Vec::new(),
             ready: probe.clone(),
             live: None,
-            stop: StopSpec { signal: 15, grace: std::time::Duration::from_secs(10) },
+            stop: stop(number),
             before: Vec::new(),
             after: Vec::new(),
             tty: false,

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::*;
 use crate::scheduler::epvm::Epvm;
+use crate::store::{intent, last};
 use crate::worker::fake::FakeWorker;
 use snapshot::Settled;
 
@@ -74,7 +75,7 @@ fn begin(root: &Path) -> (Handle, JoinHandle<()>) {
     let (commands, inbox) = mpsc::channel(COMMANDS);
     let (shown, snapshots) = watch::channel(Arc::new(Snapshot::default()));
     let parts = Parts {
-        planner: Planner::new(home.clone(), intents),
+        planner: Planner::new(home.clone(), intents, None),
         home,
         engine: Engine::new(vec![local_node()], Box::new(Epvm), 1),
         worker: Box::new(FakeWorker::new(report)),
@@ -116,7 +117,7 @@ async fn a_stop_of_everything_ends_the_supervisor() {
     project.task.await.unwrap();
     let (intents, _) = intent::load(&home(project.dir.path()).state()).unwrap();
     assert!(intents.values().all(|intent| intent.desired == "down"));
-    let last = last::load(&home(project.dir.path()).state()).unwrap();
+    let (last, _) = last::load(&home(project.dir.path()).state()).unwrap();
     assert_eq!(last.len(), 3);
 }
 

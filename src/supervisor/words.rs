@@ -1,13 +1,12 @@
 //! Orchestra's own words about its services: one log beside each service's, so that `logs` shows an exit or a restart where it happened.
 
 use std::collections::HashMap;
-use std::fs::OpenOptions;
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use crate::logs::record::{MAX_PAYLOAD, Stream};
 use crate::logs::writer::{Place, Writer};
+use crate::sys::folder::Folder;
 use crate::sys::home::Home;
 use crate::task::id::ServiceName;
 
@@ -52,8 +51,8 @@ impl Words {
 
     /// Says something about the supervisor itself, in its own log. There is nowhere left to say that this failed.
     pub(super) fn complain(&mut self, message: &str) {
-        let path = self.home.state().join("supervisor.log");
-        let log = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(path);
+        let log =
+            Folder::beneath(&self.home.dot, Path::new("state")).and_then(|folder| folder.append("supervisor.log"));
         drop(log.and_then(|mut log| writeln!(log, "{message}")));
     }
 }

@@ -27,15 +27,16 @@ pub enum Want {
     Append,
     /// Making a file that is not there yet.
     New,
-    /// Making a file, or emptying the one that is there.
-    Replace,
 }
 
 impl Folder {
-    /// Opens `base/rest`, making the folders of `rest` that are missing, mode 0700. `base` itself may be reached through links;
-    /// every folder of `rest` must be a real folder of ours.
+    /// Opens `base/rest`, making the folders of `rest` that are missing, mode 0700. The folders above `base` may be links, `base` itself may not;
+    /// every folder of `rest` must be a real folder of ours, and so must a `base` named `.orchestra`, which may have been swapped since it was made.
     pub fn beneath(base: &Path, rest: &Path) -> io::Result<Folder> {
-        let mut fd = open(base, OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
+        let mut fd = open(base, OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW, Mode::empty())?;
+        if base.file_name() == Some(OsStr::new(super::home::DOT)) {
+            check_owner(&fstat(&fd)?)?;
+        }
         for part in rest.components() {
             let Component::Normal(name) = part else {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a plain relative path"));
@@ -56,7 +57,6 @@ impl Folder {
             Want::Read => OFlag::O_RDONLY,
             Want::Append => OFlag::O_RDWR | OFlag::O_APPEND,
             Want::New => OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_EXCL,
-            Want::Replace => OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC,
         };
         // O_NONBLOCK: a FIFO in the file's place must not hang us.
         let always = OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
@@ -74,14 +74,40 @@ impl Folder {
         use std::io::Write;
         // Two writers of one file must not share their temporary one.
         static WRITES: AtomicU32 = AtomicU32::new(0);
-        let temporary = format!("{name}.{}-{}.tmp", std::process::id(), WRITES.fetch_add(1, Ordering::Relaxed));
-        let written = self.file(&temporary, Want::Replace).and_then(|mut file| file.write_all(bytes));
+        // Not made of the name, which may be as long as a name can be.
+        let temporary = format!(".{}-{}.tmp", std::process::id(), WRITES.fetch_add(1, Ordering::Relaxed));
+        let written = self.fresh(&temporary).and_then(|mut file| file.write_all(bytes));
         if let Err(error) = written {
             // Nobody reads a temporary file; the error that matters is the first.
             drop(self.remove(&temporary));
             return Err(error);
         }
         renameat(&self.fd, temporary.as_str(), &self.fd, name)?;
+        Ok(())
+    }
+
+    /// Makes a file under a name that nobody else means: what is there already is not written to, whatever it is.
+    fn fresh(&self, name: &str) -> io::Result<File> {
+        match self.file(name, Want::New) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.remove(name)?;
+                self.file(name, Want::New)
+            }
+            made => made,
+        }
+    }
+
+    /// Opens a file for appending, making it where it is missing.
+    pub fn append(&self, name: &str) -> io::Result<File> {
+        match self.file(name, Want::Append) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.file(name, Want::New),
+            opened => opened,
+        }
+    }
+
+    /// Renames a file or folder within the folder.
+    pub fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        renameat(&self.fd, from, &self.fd, to)?;
         Ok(())
     }
 
@@ -165,6 +191,18 @@ mod tests {
                 assert!(folder.file(name, want).is_err(), "{name} {want:?}");
             }
         }
+        folder.write_atomically("1.log", b"mine").unwrap();
+        folder.append("4.log").unwrap();
+        assert!(folder.append("2.log").is_err());
         assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
+    }
+
+    #[test]
+    fn a_base_that_became_a_link_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("real")).unwrap();
+        symlink(dir.path().join("real"), dir.path().join(".orchestra")).unwrap();
+        assert!(Folder::beneath(&dir.path().join(".orchestra"), Path::new("logs")).is_err());
+        assert!(!dir.path().join("real/logs").exists());
     }
 }

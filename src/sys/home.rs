@@ -10,6 +10,9 @@ use crate::error::{Context, Error, Result};
 use crate::sys::folder::Folder;
 use crate::task::id::{InstanceId, ServiceName};
 
+/// The folder inside the project.
+pub const DOT: &str = ".orchestra";
+
 /// The folders of one project. Knows names only; `open` makes and checks the folders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Home {
@@ -29,12 +32,12 @@ impl Home {
         let uid = nix::unistd::geteuid().as_raw();
         // Not TMPDIR or XDG_RUNTIME_DIR: cron, ssh and a desktop must all find the same lock.
         let runtime = PathBuf::from(format!("/tmp/orchestra-{uid}/{:x}-{:x}", meta.dev(), meta.ino()));
-        Ok(Home { dot: root.join(".orchestra"), root, runtime })
+        Ok(Home { dot: root.join(DOT), root, runtime })
     }
 
     /// Makes and checks the folders: only ours, only for us, reached through no symbolic link.
     pub fn open(&self) -> Result<()> {
-        let dot = Folder::beneath(&self.root, Path::new(".orchestra")).map_err(|error| refused(&self.dot, &error))?;
+        let dot = Folder::beneath(&self.root, Path::new(DOT)).map_err(|error| refused(&self.dot, &error))?;
         if dot.size(".gitignore").is_none() {
             dot.write_atomically(".gitignore", b"*\n").context("write", &self.dot.join(".gitignore"))?;
         }
@@ -55,9 +58,14 @@ impl Home {
                 Err(error) => return Err(refused(path, &error)),
             }
             let meta = std::fs::symlink_metadata(path).context("open", path)?;
-            if !meta.is_dir() || meta.uid() != nix::unistd::geteuid().as_raw() {
-                return Err(Error::failed(format!("`{}` is not a folder of yours", path.display()))
-                    .hint(format!("ask its owner to remove it: ls -ld {}", path.display())));
+            let ours = meta.uid() == nix::unistd::geteuid().as_raw();
+            if !meta.is_dir() || !ours {
+                let way_out = match ours {
+                    true => format!("remove it: rm {}", path.display()),
+                    false => format!("its owner or root must remove it: ls -ld {}", path.display()),
+                };
+                let message = format!("`{}`, for locks and sockets, is not a folder of yours", path.display());
+                return Err(Error::failed(message).hint(way_out));
             }
             if meta.mode() & 0o077 != 0 {
                 std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).context("restrict", path)?;
@@ -123,6 +131,9 @@ fn refused(path: &Path, error: &std::io::Error) -> Error {
         Some(libc::ELOOP | libc::ENOTDIR) => {
             refused.hint("it must be a folder, not a link or a file; move it away and try again")
         }
+        Some(libc::EROFS) => refused.hint(
+            "orchestra keeps binaries, logs and what is wanted there: make the project writable, or work on a copy",
+        ),
         _ => refused.hint(format!("look at who owns it: ls -ld {}", path.display())),
     }
 }

@@ -13,6 +13,8 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
 /// One more than the highest signal number.
 pub const SIGNALS: i32 = 65;
+/// For a lock's file: what cleans `/tmp` of old files leaves those with this bit, which means nothing else on a file, alone.
+pub const LOCK_MODE: u32 = 0o1600;
 /// Gives pages back at once.
 pub const MADVISE_RELEASE: i32 = libc::MADV_DONTNEED;
 
@@ -38,6 +40,36 @@ fn stat_field(stat: &[u8], number: usize) -> Option<u64> {
 pub fn exe_inode(pid: u32) -> io::Result<(u64, u64)> {
     let exe = fs::metadata(format!("/proc/{pid}/exe"))?;
     Ok((exe.dev(), exe.ino()))
+}
+
+/// The file a process executes; ` (deleted)` stands after one that was replaced.
+pub fn exe_path(pid: u32) -> io::Result<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/exe"))
+}
+
+/// The real user of a process.
+pub fn owner(pid: u32) -> io::Result<u32> {
+    let status = fs::read(format!("/proc/{pid}/status"))?;
+    let line = status.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(b"Uid:"));
+    let uid = line.and_then(|line| std::str::from_utf8(line).ok()?.split_whitespace().next()?.parse().ok());
+    uid.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+}
+
+/// The parent of a process.
+pub fn parent(pid: u32) -> io::Result<u32> {
+    let parent = stat_field(&fs::read(format!("/proc/{pid}/stat"))?, 4);
+    parent.and_then(|parent| parent.try_into().ok()).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+}
+
+/// Whether a process has a controlling terminal. True where we may not look.
+pub fn has_terminal(pid: u32) -> bool {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok();
+    stat.and_then(|stat| stat_field(&stat, 7)).is_none_or(|terminal| terminal != 0)
+}
+
+/// Whether the folder a process works in was removed.
+pub fn works_in_removed_folder(pid: u32) -> bool {
+    fs::metadata(format!("/proc/{pid}/cwd")).is_ok_and(|meta| meta.nlink() == 0)
 }
 
 /// Who is at the other end of a socket.
@@ -201,7 +233,7 @@ pub fn environment_has(pid: u32, assignment: &[u8]) -> bool {
     fs::read(format!("/proc/{pid}/environ")).is_ok_and(|env| env.split(|b| *b == 0).any(|entry| entry == assignment))
 }
 
-/// The owner of a process and whether it still runs (a zombie does not).
+/// Whether a process still runs (a zombie does not).
 pub fn is_running(pid: u32) -> bool {
     fs::read(format!("/proc/{pid}/stat"))
         .ok()
@@ -277,6 +309,9 @@ mod tests {
         assert!(is_running(me));
         assert!(!boot_id().unwrap().is_empty());
         assert!(pids().unwrap().contains(&me));
+        assert_eq!(owner(me).unwrap(), nix::unistd::getuid().as_raw());
+        assert_eq!(exe_path(me).unwrap(), std::env::current_exe().unwrap());
+        assert!(!works_in_removed_folder(me));
         Held::open(me).unwrap().signal(0).unwrap();
     }
 }

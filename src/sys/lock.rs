@@ -47,7 +47,7 @@ pub fn acquire(path: &Path, patience: Duration) -> io::Result<Locked> {
 
 /// Whether some process holds the lock at `path`. A missing file is a free lock.
 pub fn is_held(path: &Path) -> io::Result<bool> {
-    let file = match OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(path) {
+    let file = match OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error),
@@ -81,8 +81,9 @@ fn open(path: &Path) -> io::Result<File> {
         .write(true)
         .create(true)
         .truncate(false)
-        .mode(0o600)
-        .custom_flags(libc::O_NOFOLLOW)
+        .mode(super::os::LOCK_MODE)
+        // O_NONBLOCK: a FIFO in its place must not hang us.
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
         .open(path)
 }
 

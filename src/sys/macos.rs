@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 /// One more than the highest signal number.
 pub const SIGNALS: i32 = 32;
+/// For a lock's file.
+pub const LOCK_MODE: u32 = 0o600;
 /// Lets the kernel take pages back when it wants them.
 pub const MADVISE_RELEASE: i32 = libc::MADV_FREE;
 
@@ -25,17 +27,43 @@ pub fn start_time(pid: u32) -> io::Result<u64> {
 
 /// Device and inode of the file a process executes.
 pub fn exe_inode(pid: u32) -> io::Result<(u64, u64)> {
-    use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::MetadataExt;
+    let exe = std::fs::metadata(exe_path(pid)?)?;
+    Ok((exe.dev(), exe.ino()))
+}
+
+/// The file a process executes.
+#[expect(unsafe_code, reason = "proc_pidpath has no wrapper")]
+pub fn exe_path(pid: u32) -> io::Result<PathBuf> {
+    use std::os::unix::ffi::OsStrExt;
     let mut path = [0_u8; libc::PROC_PIDPATHINFO_MAXSIZE as usize];
-    #[expect(unsafe_code, reason = "proc_pidpath has no wrapper")]
     // SAFETY: the kernel writes at most the length given.
     let n = unsafe { libc::proc_pidpath(pid as i32, path.as_mut_ptr().cast(), path.len() as u32) };
     if n <= 0 {
         return Err(io::Error::last_os_error());
     }
-    let exe = std::fs::metadata(std::ffi::OsStr::from_bytes(&path[..n as usize]))?;
-    Ok((exe.dev(), exe.ino()))
+    Ok(PathBuf::from(std::ffi::OsStr::from_bytes(&path[..n as usize])))
+}
+
+/// The real user of a process.
+pub fn owner(pid: u32) -> io::Result<u32> {
+    Ok(bsd_info(pid)?.pbi_ruid)
+}
+
+/// The parent of a process.
+pub fn parent(pid: u32) -> io::Result<u32> {
+    Ok(bsd_info(pid)?.pbi_ppid)
+}
+
+/// Whether a process has a controlling terminal. True where we may not look.
+pub fn has_terminal(pid: u32) -> bool {
+    // NODEV is -1.
+    bsd_info(pid).map_or(true, |info| info.e_tdev != u32::MAX)
+}
+
+/// macOS does not say.
+pub fn works_in_removed_folder(_pid: u32) -> bool {
+    false
 }
 
 /// Who is at the other end of a socket.

@@ -73,6 +73,8 @@ pub enum RunReport {
     Listening(Vec<String>),
     /// Something a person should see: `stuck`, `unkillable`, `escaped`, `debugged`; `None` when it is over.
     Trouble(Option<&'static str>),
+    /// Something that happened to it, one sentence.
+    Note(String),
     /// It ended and its group is empty.
     Exited(Outcome),
     /// A build ended: what became of each member.

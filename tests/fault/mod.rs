@@ -2,6 +2,10 @@
 //!
 //! The quick rows run with all other tests; those behind the feature `faults` take minutes and run by `scripts/faults`.
 
+mod hands;
+mod identity;
 mod oracle;
+mod paths;
 mod report;
+mod state;
 mod supervisor;

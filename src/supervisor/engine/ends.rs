@@ -45,6 +45,7 @@ impl Engine {
             RunReport::Ready(ready) => self.ready(id, ready, now, out),
             RunReport::Dead(why) => self.dead(id, &why, now, out),
             RunReport::Built(_) => {}
+            RunReport::Note(words) => self.say(&id.service.clone(), words, now, out),
             RunReport::Started { pid } => {
                 let Some(slot) = self.slot(id) else { return };
                 slot.step(Input::Started, now);

@@ -16,6 +16,7 @@ use crate::project::load::LoadOptions;
 use crate::project::{Project, load};
 use crate::scheduler::{self, Scheduler};
 use crate::shim::spec;
+use crate::store::good::{self, Good};
 use crate::store::intent::{self, DOWN, Intent};
 use crate::sys::home::Home;
 use crate::task::id::ServiceName;
@@ -36,27 +37,39 @@ pub(super) struct Planner {
     intents: BTreeMap<ServiceName, Intent>,
     /// The last configuration that was good.
     project: Option<Arc<Project>>,
+    /// The texts of the last good configuration, as they are kept on disk.
+    kept: Option<Good>,
     /// Services the engine was told of.
     told: BTreeSet<ServiceName>,
+    /// What the next person who asks for something should know.
+    news: Vec<String>,
 }
 
 impl Planner {
-    pub(super) fn new(home: Home, intents: BTreeMap<ServiceName, Intent>) -> Planner {
-        Planner { home, intents, project: None, told: BTreeSet::new() }
+    pub(super) fn new(home: Home, intents: BTreeMap<ServiceName, Intent>, kept: Option<Good>) -> Planner {
+        Planner { home, intents, project: None, kept, told: BTreeSet::new(), news: Vec::new() }
+    }
+
+    /// Remembers something for the next person who asks for a change.
+    pub(super) fn tell(&mut self, news: String) {
+        self.news.push(news);
     }
 
     /// Plans one request; on an error nothing is changed.
     pub(super) fn plan(&mut self, request: Request) -> Result<Plan> {
         // `git clean` may have taken our folders since the last request.
-        self.home.open()?;
-        match &request.verb {
-            Verb::Start(flags) => self.start(&request, flags),
-            Verb::Restart => self.restart(&request),
-            Verb::Build => self.build(&request),
-            Verb::Scale(numbers) => self.scale(&request, numbers),
+        let opened = self.home.open();
+        let mut plan = match &request.verb {
+            // What ends something needs no folder: it must work on a disk that has become read-only, too.
             Verb::Stop { grace } => self.stop(&request, *grace),
             Verb::Kill(signal) => self.kill(&request, *signal),
-        }
+            Verb::Start(flags) => opened.and_then(|()| self.start(&request, flags)),
+            Verb::Restart => opened.and_then(|()| self.restart(&request)),
+            Verb::Build => opened.and_then(|()| self.build(&request)),
+            Verb::Scale(numbers) => opened.and_then(|()| self.scale(&request, numbers)),
+        }?;
+        plan.notes.splice(0..0, self.news.drain(..));
+        Ok(plan)
     }
 
     /// Reads the configuration; it becomes the last good one.
@@ -127,6 +140,24 @@ impl Planner {
             }
         }
         self.intents = wanted;
+        self.keep_good()
+    }
+
+    /// Keeps the texts of the configuration that what runs was started by; forgets them once nothing is wanted.
+    fn keep_good(&mut self) -> Result<()> {
+        let state = self.home.state();
+        let is_wanted = self.intents.values().any(|intent| intent.desired != DOWN);
+        match &self.project {
+            Some(project) if is_wanted && self.kept.as_ref() != Some(&project.good) => {
+                good::save(&state, &project.good)?;
+                self.kept = Some(project.good.clone());
+            }
+            _ if !is_wanted && self.kept.is_some() => {
+                good::forget(&state)?;
+                self.kept = None;
+            }
+            Some(_) | None => {}
+        }
         Ok(())
     }
 }

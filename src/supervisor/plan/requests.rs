@@ -128,8 +128,13 @@ impl Planner {
                 *intent = intent.stopped();
             }
         }
-        let notes = if request.select.is_empty() { Vec::new() } else { self.left_behind(&services, &wanted) };
-        self.save(wanted)?;
+        let mut notes = if request.select.is_empty() { Vec::new() } else { self.left_behind(&services, &wanted) };
+        // A disk that cannot be written to must not keep anything running.
+        if let Err(error) = self.save(wanted.clone()) {
+            self.intents = wanted;
+            let why = error.causes.first().map_or(String::new(), |cause| format!(": {cause}"));
+            notes.push(format!("{error}{why}; a later supervisor may take for wanted what is stopped now"));
+        }
         let names = services.iter().cloned().collect();
         Ok(Plan { events: vec![Event::Stop { services, only, grace }], services: names, notes })
     }

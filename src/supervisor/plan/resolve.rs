@@ -128,6 +128,13 @@ impl Planner {
                 let all = project.services.keys().cloned().collect();
                 (project, all)
             }
+            Err(error) if self.kept.is_some() => {
+                complaints.push(error.detail("the last good configuration serves what runs"));
+                let project = Arc::new(load::load_kept(&self.home.root, &self.kept.clone().unwrap_or_default()));
+                self.project = Some(project.clone());
+                let all = project.services.keys().cloned().collect();
+                (project, all)
+            }
             Err(error) => {
                 complaints.push(error);
                 let options = LoadOptions { config, trust: true };

@@ -7,6 +7,7 @@ mod build;
 mod dialogue;
 mod hooks;
 mod run;
+mod silent;
 mod spawn;
 
 use std::collections::HashMap;

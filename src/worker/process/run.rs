@@ -16,7 +16,8 @@ use super::spawn::{self, Shim};
 use crate::shim::record::InstanceRecord;
 use crate::shim::spec::{Linger, ShimSpec};
 use crate::shim::wire::{Event, Order};
-use crate::sys::process;
+use crate::sys::os;
+use crate::sys::process::{self, Identity};
 use crate::task::environment::Environment;
 use crate::task::id::{Artifact, RunId};
 use crate::task::spec::{ProbeTarget, RunSpec};
@@ -42,13 +43,14 @@ pub(super) async fn start(
     };
     match begun {
         Err(failure) => ground.report(run, RunReport::StartFailed(failure)).await,
-        Ok((shim, marker)) => match Dialogue::new(shim.socket) {
+        Ok((shim, identity)) => match Dialogue::new(shim.socket) {
             Ok(dialogue) => {
                 Live {
                     ground,
                     run,
                     spec,
-                    marker,
+                    identity,
+                    uuid: None,
                     dialogue,
                     signals,
                     probe: None,
@@ -73,30 +75,47 @@ pub(super) async fn adopt(
     signals: mpsc::Receiver<Signal>,
 ) {
     let run = RunId(record.run);
-    let marker = record.marker.clone();
-    let path = ground.home.shim_file(&record.slot, ".sock");
-    match UnixStream::connect(&path).await {
-        Ok(socket) => {
-            let mut dialogue = Dialogue::over(socket);
-            dialogue.tell(Order::Supervisor).await;
-            Live { ground, run, spec, marker, dialogue, signals, probe: None, notify: None, child: None }
-                .follow()
-                .await;
+    let identity = record.identity();
+    match call(&ground, &record).await {
+        Ok(dialogue) => {
+            Live {
+                ground,
+                run,
+                spec,
+                identity,
+                uuid: Some(record.uuid),
+                dialogue,
+                signals,
+                probe: None,
+                notify: None,
+                child: None,
+            }
+            .follow()
+            .await;
         }
-        Err(_) => {
-            end_remains(&marker).await;
-            ground.report(run, RunReport::Exited(Outcome { code: None, signal: None, oom: false, lost: true })).await;
-        }
+        Err(_) => super::silent::follow(ground, record, spec, signals).await,
     }
 }
 
-/// Hooks, ports, and the shim itself; then its marker, by which what it leaves behind can be found.
+/// Calls the shim of a run: whoever holds the socket must be our own user. What it greets with is heard as it comes: one that is stopped says nothing
+/// until it goes on.
+async fn call(ground: &Ground, record: &InstanceRecord) -> std::io::Result<Dialogue> {
+    let socket = UnixStream::connect(ground.home.shim_file(&record.slot, ".sock")).await?;
+    if socket.peer_cred()?.uid() != nix::unistd::geteuid().as_raw() {
+        return Err(std::io::Error::from(std::io::ErrorKind::PermissionDenied));
+    }
+    let mut dialogue = Dialogue::over(socket);
+    dialogue.tell(Order::Supervisor).await;
+    Ok(dialogue)
+}
+
+/// Hooks, ports, and the shim itself; then what is known of the run already, by which what it leaves behind can be found.
 async fn begin(
     ground: &Ground,
     run: RunId,
     spec: &Arc<RunSpec>,
     artifact: Option<Artifact>,
-) -> Result<(Shim, String), StartFailure> {
+) -> Result<(Shim, Identity), StartFailure> {
     let hooks = hooks(ground, run, spec);
     hooks.run(&spec.before, None).await.map_err(|message| StartFailure {
         message: format!("before: {message}"),
@@ -120,10 +139,12 @@ async fn begin(
         });
     }
     let shim_spec = shim_spec(ground, run, spec, artifact, program);
-    let marker = shim_spec.marker.clone();
+    let marker = format!("ORCHESTRA_RUN={}", shim_spec.marker);
+    let exe = process::inode(&shim_spec.program).unwrap_or((0, 0));
+    let identity = Identity { boot_id: os::boot_id().unwrap_or_default(), exe, marker, ..Identity::default() };
     let own = ground.program.clone();
     let shim = ground.beside(move || spawn::spawn(&own, &shim_spec)).await;
-    shim.map(|shim| (shim, marker)).map_err(|error| spawn::failure("cannot start its shim", &error))
+    shim.map(|shim| (shim, identity)).map_err(|error| spawn::failure("cannot start its shim", &error))
 }
 
 fn hooks<'a>(ground: &'a Ground, run: RunId, spec: &'a RunSpec) -> Hooks<'a> {
@@ -201,7 +222,10 @@ struct Live {
     ground: Arc<Ground>,
     run: RunId,
     spec: Arc<RunSpec>,
-    marker: String,
+    /// For the day its shim is dead.
+    identity: Identity,
+    /// Of a run that was taken over: its shim must say the same.
+    uuid: Option<String>,
     dialogue: Dialogue,
     signals: mpsc::Receiver<Signal>,
     probe: Option<JoinHandle<()>>,
@@ -255,6 +279,9 @@ impl Live {
                 return Some(RunReport::StartFailed(StartFailure { message, port: false, transient }));
             }
             Event::Started(pid) => {
+                if self.identity.pid != pid {
+                    self.identity = Identity::of(pid, &self.identity.marker);
+                }
                 self.ground.report(self.run, RunReport::Started { pid }).await;
                 self.begin_probe(pid);
                 return None;
@@ -271,7 +298,11 @@ impl Live {
                 self.end_probe();
                 return None;
             }
-            Event::Hello { .. } | Event::Status(_) | Event::Error(_) => return None,
+            // The shim that was found has ended since, and this is not our run.
+            Event::Hello { uuid, .. } if self.uuid.as_ref().is_some_and(|ours| *ours != uuid) => {
+                return Some(RunReport::Exited(Outcome { code: None, signal: None, oom: false, lost: true }));
+            }
+            Event::Hello { .. } | Event::Described { .. } | Event::Status(_) | Event::Error(_) => return None,
         };
         self.ground.report(self.run, report).await;
         None
@@ -301,7 +332,7 @@ impl Live {
 
     /// The shim is gone without a word. Its child dies with it where the system sees to that; elsewhere it is ended here.
     async fn lost(&mut self) -> RunReport {
-        end_remains(&self.marker).await;
+        end_remains(&self.ground, self.run, &self.spec.instance.to_string(), &self.identity).await;
         RunReport::Exited(Outcome { code: None, signal: None, oom: false, lost: true })
     }
 
@@ -320,15 +351,17 @@ impl Live {
     }
 }
 
-/// Kills what a dead shim left behind, by its marker, until nothing is left.
-async fn end_remains(marker: &str) {
-    let full = format!("ORCHESTRA_RUN={marker}");
+/// Kills what a dead shim left behind and is certainly the service, until nothing is left; says what it spared.
+pub(super) async fn end_remains(ground: &Ground, run: RunId, slot: &str, identity: &Identity) {
     let until = tokio::time::Instant::now() + PATIENCE;
     loop {
-        let marker = full.clone();
-        let left =
-            tokio::task::spawn_blocking(move || process::signal_marked(&marker, libc::SIGKILL)).await.unwrap_or(0);
-        if left == 0 || tokio::time::Instant::now() >= until {
+        let identity = identity.clone();
+        let looked = tokio::task::spawn_blocking(move || identity.signal_remains(libc::SIGKILL)).await;
+        let remains = looked.unwrap_or_default();
+        if remains.signalled == 0 || tokio::time::Instant::now() >= until {
+            for spared in remains.spared {
+                ground.report(run, RunReport::Note(spared.words(slot))).await;
+            }
             return;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;

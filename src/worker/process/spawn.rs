@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::super::StartFailure;
 use crate::shim::spec::ShimSpec;
+use crate::sys::process::MARKER;
 use crate::task::environment::Environment;
 
 /// A shim that was just started, and the way to it.
@@ -28,6 +29,7 @@ pub(super) fn spawn(program: &Path, spec: &ShimSpec) -> io::Result<Shim> {
         .arg("__shim")
         // For people who look at a process list.
         .arg(&spec.slot)
+        .env_remove(MARKER)
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
