@@ -1,7 +1,7 @@
 //! What several rows do to a fleet, and what they need of the machine.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use nix::sys::signal::{Signal, kill};
@@ -69,21 +69,25 @@ pub(crate) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
-/// Every file beneath a folder with its content, links as what they point to.
-pub(crate) fn content(folder: &Path) -> Vec<(String, Vec<u8>)> {
+/// Every name beneath a folder, itself not.
+pub(crate) fn names(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
-        let kind = entry.file_type().unwrap();
-        if kind.is_dir() {
-            found.push((format!("{name}/"), Vec::new()));
-            found.extend(content(&path).into_iter().map(|(below, bytes)| (format!("{name}/{below}"), bytes)));
-        } else if kind.is_file() {
-            found.push((name, fs::read(&path).unwrap()));
-        } else {
-            found.push((name, format!("{kind:?}").into_bytes()));
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(names(&entry.path()));
         }
+        found.push(entry.path());
     }
     found.sort();
     found
+}
+
+/// Every file beneath a folder with its content; of what is no file its name alone.
+pub(crate) fn content(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let read = |path: PathBuf| {
+        let is_file = path.symlink_metadata().unwrap().is_file();
+        let bytes = if is_file { fs::read(&path).unwrap() } else { Vec::new() };
+        (path, bytes)
+    };
+    names(folder).into_iter().map(read).collect()
 }
