@@ -2,6 +2,11 @@
 //!
 //! The quick rows run with all other tests; those behind the feature `faults` take minutes and run by `scripts/faults`.
 
+mod descriptors;
 mod oracle;
+pub(crate) mod proc;
 mod report;
+mod shim;
+mod stop;
 mod supervisor;
+mod unkillable;
