@@ -5,6 +5,7 @@ pub mod fake;
 pub mod ports;
 pub mod probe;
 pub mod process;
+mod projects;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -73,6 +74,8 @@ pub enum RunReport {
     Listening(Vec<String>),
     /// Something a person should see: `stuck`, `unkillable`, `escaped`, `debugged`; `None` when it is over.
     Trouble(Option<&'static str>),
+    /// Something about its service that whoever asked for it should read, one sentence.
+    Note(String),
     /// It ended and its group is empty.
     Exited(Outcome),
     /// A build ended: what became of each member.

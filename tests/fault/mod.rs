@@ -2,6 +2,10 @@
 //!
 //! The quick rows run with all other tests; those behind the feature `faults` take minutes and run by `scripts/faults`.
 
+mod innocents;
 mod oracle;
+mod outside;
+mod ports;
 mod report;
+mod strays;
 mod supervisor;
