@@ -5,6 +5,7 @@ pub mod fake;
 pub mod ports;
 pub mod probe;
 pub mod process;
+mod projects;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -98,6 +99,8 @@ pub enum RunReport {
     Listening(Vec<String>),
     /// What it suffers from, in one sentence; `None` when that is over. Each trouble is told by itself.
     Trouble(Trouble, Option<String>),
+    /// Something about its service that whoever asked for it should read, one sentence.
+    Note(String),
     /// It ended and its group is empty.
     Exited(Outcome),
     /// A build ended: what became of each member.

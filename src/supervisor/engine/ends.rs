@@ -53,6 +53,7 @@ impl Engine {
                     run.pid = Some(pid);
                 }
             }
+            RunReport::Note(message) => self.note(&id.service, message, now, out),
             RunReport::Listening(listening) => self.with_run(id, |run| run.listening = listening),
             RunReport::Trouble(trouble, words) => self.trouble(id, trouble, words, now, out),
             RunReport::Waiting(waiting) => self.with_run(id, |run| run.waiting = waiting),

@@ -159,6 +159,9 @@ impl Engine {
         if build.is_some_and(|build| build.is_pending()) {
             return;
         }
+        if self.hunts.contains_key(&id.service) {
+            return;
+        }
         // What served beside a newer build that failed and then ended by itself is started again as it was.
         let served = slot.restarts > 0 && build.is_some_and(|build| build.artifact.is_some());
         if let Some(failure) = build.and_then(|build| build.failure.as_ref()).filter(|_| !served) {

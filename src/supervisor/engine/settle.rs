@@ -44,6 +44,9 @@ impl Engine {
             // A build that failed is no concern of a service that is not wanted.
             return if busy || build.is_some_and(|build| build.is_pending()) { Settled::Pending } else { Settled::Met };
         }
+        if self.hunts.contains_key(&service.spec.name) {
+            return Settled::Pending;
+        }
         if let Some(pending) = self.pending_work(service) {
             return pending;
         }

@@ -755,3 +755,51 @@ mod random {
         }
     }
 }
+
+#[test]
+fn nothing_is_started_while_its_strays_are_looked_for() {
+    let mut world = World::new();
+    world.event(Event::Hunt { services: vec![name("api")] });
+    world.start(&[service("api", 2, &[]), service("web", 1, &[])]);
+    world.build_all();
+    assert_eq!(world.live_names(), "web.1");
+    // A second command asked, too: the first hunt's end is not enough.
+    world.event(Event::Hunt { services: vec![name("api")] });
+    world.event(Event::Hunted { services: vec![name("api")], said: Vec::new() });
+    assert_eq!(world.live_names(), "web.1");
+    let said = vec![(name("api"), "ended a stray".to_owned()), (name("gone"), "ended another".to_owned())];
+    world.event(Event::Hunted { services: vec![name("api")], said });
+    assert_eq!(world.live_names(), "api.1 api.2 web.1");
+    assert!(world.said.iter().any(|words| words == "ended a stray"));
+    let snapshot = world.engine.snapshot();
+    let notes: Vec<_> = snapshot.notes.iter().map(|note| (note.number, note.seq, note.message.as_str())).collect();
+    assert_eq!(notes, [(1, snapshot.seq, "ended a stray"), (2, snapshot.seq, "ended another")]);
+    let happened = world.engine.explain(&name("api")).unwrap().events;
+    assert!(happened.iter().any(|happening| happening.message == "ended a stray"));
+}
+
+#[test]
+fn a_hunt_holds_up_whoever_waits_and_no_stop() {
+    let mut world = World::new();
+    let settled = |world: &World| world.engine.snapshot().services[0].settled.clone();
+    world.start(&[service("api", 1, &[])]);
+    world.build_all();
+    let run = world.run_of("api.1");
+    world.event(Event::Report(run, RunReport::Started { pid: 7 }));
+    world.event(Event::Report(run, RunReport::Ready(true)));
+    assert_eq!(settled(&world), Settled::Met);
+    // A copy that is up is not touched, but the command stays to say what was found.
+    world.event(Event::Hunt { services: vec![name("api")] });
+    assert_eq!((settled(&world), world.live_names()), (Settled::Pending, "api.1".to_owned()));
+    world.event(Event::Report(run, RunReport::Note("a word".into())));
+    assert_eq!(world.engine.snapshot().notes.len(), 1);
+    world.stop(&["api"]);
+    world.live.remove(&run);
+    let outcome = Outcome { code: Some(0), signal: None, oom: false, lost: false, killed: false };
+    world.event(Event::Report(run, RunReport::Exited(outcome)));
+    assert_eq!(settled(&world), Settled::Met);
+    for _ in 0..2 {
+        world.event(Event::Hunted { services: vec![name("api")], said: Vec::new() });
+    }
+    assert_eq!(world.live_names(), "");
+}
