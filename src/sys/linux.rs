@@ -218,6 +218,24 @@ pub fn oom_kills() -> u64 {
     text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok()).unwrap_or(0)
 }
 
+/// Whether a folder is a control group.
+pub fn is_cgroup(folder: &Path) -> bool {
+    use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, statfs};
+    statfs(folder).is_ok_and(|found| [CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC].contains(&found.filesystem_type()))
+}
+
+/// Whether systemd has left the groups below this one to those who are in it (`Delegate=yes`); it says so in an attribute.
+#[expect(unsafe_code, reason = "getxattr has no wrapper")]
+pub fn is_delegated(folder: &Path) -> bool {
+    let Ok(path) = std::ffi::CString::new(folder.as_os_str().as_bytes()) else { return false };
+    let mut value = [0_u8; 4];
+    [c"user.delegate", c"trusted.delegate"].iter().any(|name| {
+        // SAFETY: both strings end with NUL, and the kernel writes at most the length given.
+        let n = unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
+        n == 1 && value[0] == b'1'
+    })
+}
+
 /// Gives freed memory back to the system, for a process that had its busiest moment and lives on for days.
 pub fn give_memory_back() {
     #[cfg(target_env = "gnu")]

@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// One more than the highest signal number.
 pub const SIGNALS: i32 = 32;
@@ -167,6 +167,16 @@ pub fn is_running(pid: u32) -> bool {
 
 /// macOS takes unused pages by itself when it needs them.
 pub fn give_memory_back() {}
+
+/// macOS has no control groups.
+pub fn is_cgroup(_folder: &Path) -> bool {
+    false
+}
+
+/// macOS has no control groups.
+pub fn is_delegated(_folder: &Path) -> bool {
+    false
+}
 
 /// macOS does not say.
 pub fn oom_kills() -> u64 {
