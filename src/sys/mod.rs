@@ -14,6 +14,7 @@ pub mod lock;
 pub mod machine;
 pub mod pipe;
 pub mod process;
+pub mod sweep;
 pub mod terminal;
 pub mod usage;
 

@@ -314,6 +314,7 @@ impl Run {
             was_ready: false,
             healthy: None,
             listening: Vec::new(),
+            limits: None,
             trouble: None,
             waiting: None,
             holder: None,

@@ -64,6 +64,7 @@ impl Engine {
             last_exit: slot.exits.last().cloned(),
             healthy: run.and_then(|run| run.healthy),
             trouble: run.and_then(|run| run.trouble),
+            limits: run.and_then(|run| run.limits.clone()),
         }
     }
 

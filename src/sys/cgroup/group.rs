@@ -7,13 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::limit::{is_unified, write};
-use crate::sys::os;
+use crate::sys::{os, sweep};
 
 /// What is killed is gone after milliseconds; a process in the kernel may take for ever.
 const PATIENCE: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(5);
-/// Processes held by descriptors at one time.
-const AT_ONCE: usize = 128;
 
 /// A group: one folder, or under version 1 one for each controller, all with the same processes.
 #[derive(Debug)]
@@ -125,20 +123,8 @@ fn kill_all(folder: &Path) {
     if is_unified(folder) && write(&folder.join("cgroup.kill"), "1").is_ok() {
         return;
     }
-    kill_each(folder);
+    sweep::end_all(|| members(folder));
     children(folder).iter().for_each(|child| kill_all(child));
-}
-
-/// Held first and then looked for once more, so that a pid that has become somebody else's is not signalled.
-fn kill_each(folder: &Path) {
-    for some in members(folder).chunks(AT_ONCE) {
-        let held: Vec<_> = some.iter().filter_map(|pid| Some((pid, os::Held::open(*pid).ok()?))).collect();
-        let there = members(folder);
-        for (_, held) in held.iter().filter(|(pid, _)| there.contains(pid)) {
-            // Gone meanwhile: then it needs no signal.
-            drop(held.signal(libc::SIGKILL));
-        }
-    }
 }
 
 fn members(folder: &Path) -> Vec<u32> {

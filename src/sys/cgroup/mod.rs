@@ -34,6 +34,12 @@ impl Wanted {
     }
 }
 
+/// The name of the group of whoever holds `lock`, `…/<project>/<slot>.lock`: the next one in that slot, and people, know it again.
+pub fn name_of(lock: &Path) -> String {
+    let part = |name: Option<&std::ffi::OsStr>| name.unwrap_or_default().to_string_lossy().into_owned();
+    format!("orchestra-{}-{}", part(lock.parent().and_then(Path::file_name)), part(lock.file_stem()))
+}
+
 /// What came of it.
 #[derive(Debug)]
 pub struct Made {

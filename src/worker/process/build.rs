@@ -15,7 +15,7 @@ use crate::shim::spec::{Linger, ShimSpec};
 use crate::shim::wire::{Event, Order};
 use crate::task::id::RunId;
 use crate::task::outcome::{BuildBatch, BuildFailure, Outcome};
-use crate::task::spec::BuildSpec;
+use crate::task::spec::{BuildSpec, Resources};
 use crate::worker::{RunReport, Signal};
 
 /// Of a build's output so much is kept, and read for messages.
@@ -126,6 +126,7 @@ fn shim_spec(ground: &Ground, run: RunId, first: &BuildSpec, line: CommandLine) 
         dir: line.dir,
         umask: caller.umask,
         nofile: caller.nofile,
+        resources: Resources::default(),
         tty: false,
         log_keep: KEEP,
         settings: String::new(),

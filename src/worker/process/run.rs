@@ -13,6 +13,7 @@ use super::Ground;
 use super::dialogue::Dialogue;
 use super::hooks::Hooks;
 use super::spawn::{self, Shim};
+use crate::shim::client;
 use crate::shim::record::InstanceRecord;
 use crate::shim::spec::{Linger, ShimSpec};
 use crate::shim::wire::{Event, Order};
@@ -84,7 +85,7 @@ pub(super) async fn adopt(
                 .await;
         }
         Err(_) => {
-            end_remains(&marker).await;
+            end_remains(&ground, &spec, &marker).await;
             ground.report(run, RunReport::Exited(Outcome { code: None, signal: None, oom: false, lost: true })).await;
         }
     }
@@ -174,6 +175,7 @@ fn shim_spec(ground: &Ground, run: RunId, spec: &RunSpec, artifact: Option<Artif
         dir: spec.dir.clone(),
         umask: spec.caller.umask,
         nofile: spec.caller.nofile,
+        resources: spec.resources,
         tty: spec.tty,
         log_keep: spec.log_keep,
         settings: spec.settings.0.clone(),
@@ -265,6 +267,7 @@ impl Live {
                 }
                 return None;
             }
+            Event::Limits(limits) => RunReport::Limits(limits),
             Event::Escaped(_) => RunReport::Trouble(Some("escaped")),
             Event::Unkillable => RunReport::Trouble(Some("unkillable")),
             Event::Stopping => {
@@ -301,7 +304,7 @@ impl Live {
 
     /// The shim is gone without a word. Its child dies with it where the system sees to that; elsewhere it is ended here.
     async fn lost(&mut self) -> RunReport {
-        end_remains(&self.marker).await;
+        end_remains(&self.ground, &self.spec, &self.marker).await;
         RunReport::Exited(Outcome { code: None, signal: None, oom: false, lost: true })
     }
 
@@ -320,8 +323,8 @@ impl Live {
     }
 }
 
-/// Kills what a dead shim left behind, by its marker, until nothing is left.
-async fn end_remains(marker: &str) {
+/// Kills what a dead shim left behind, by its marker, until nothing is left; then in its control group, whoever is there.
+async fn end_remains(ground: &Arc<Ground>, spec: &RunSpec, marker: &str) {
     let full = format!("ORCHESTRA_RUN={marker}");
     let until = tokio::time::Instant::now() + PATIENCE;
     loop {
@@ -329,8 +332,11 @@ async fn end_remains(marker: &str) {
         let left =
             tokio::task::spawn_blocking(move || process::signal_marked(&marker, libc::SIGKILL)).await.unwrap_or(0);
         if left == 0 || tokio::time::Instant::now() >= until {
-            return;
+            break;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    let (ground, folder) = (ground.clone(), ground.home.instance_run(&spec.instance));
+    // The next run of this slot does it otherwise.
+    drop(tokio::task::spawn_blocking(move || client::clear_groups(&ground.home, &folder)).await);
 }
