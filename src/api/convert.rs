@@ -223,7 +223,13 @@ fn limits(from: &spec::Limits) -> wire::Limits {
 }
 
 fn exit(view: &ExitView) -> wire::Exit {
-    wire::Exit { code: view.code, signal: view.signal, reason: view.reason.word().into(), at: time(view.at_us) }
+    wire::Exit {
+        code: view.code,
+        signal: view.signal,
+        reason: view.reason.word().into(),
+        killed: view.killed,
+        at: time(view.at_us),
+    }
 }
 
 /// The `state` line of a service.

@@ -5,6 +5,7 @@
 pub mod cgroup;
 pub mod child;
 pub mod dir_watch;
+pub mod family;
 pub mod fd;
 pub mod filesystem;
 pub mod folder;

@@ -3,8 +3,8 @@
 //! Whoever kills one by one makes room for the next fork. So all are stopped first: a process with a signal on its way cannot fork any more, and one that
 //! is stopped gives up no place. Only when a look finds nobody new are they killed.
 
-use std::collections::{HashMap, HashSet};
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::os::{self, Held};

@@ -315,7 +315,7 @@ impl Run {
             healthy: None,
             listening: Vec::new(),
             limits: None,
-            trouble: None,
+            troubles: BTreeMap::new(),
             waiting: None,
             holder: None,
             ending: None,

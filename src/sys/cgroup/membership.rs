@@ -137,7 +137,8 @@ mod tests {
 
     #[test]
     fn a_desktop_under_systemd() {
-        let scope = "/user.slice/user-1000.slice/user@1000.service/app.slice/app-org.gnome.Terminal.slice/vte-spawn-5e.scope";
+        let scope =
+            "/user.slice/user-1000.slice/user@1000.service/app.slice/app-org.gnome.Terminal.slice/vte-spawn-5e.scope";
         let found = Membership::parse(&format!("0::{scope}\n"), V2.as_bytes());
         let there = place("/sys/fs/cgroup", &format!("/sys/fs/cgroup{scope}"));
         assert_eq!(found.offer("memory"), Offer::Unified(there.clone()));
@@ -163,7 +164,10 @@ mod tests {
     fn a_container_of_version_1() {
         let mounts = "720 719 0:29 /docker/3f2a /sys/fs/cgroup/memory ro,nosuid master:13 - cgroup cgroup rw,memory\n\
                       721 719 0:30 /docker/3f2a /sys/fs/cgroup/cpu,cpuacct ro,nosuid master:14 - cgroup cgroup rw,cpu,cpuacct\n";
-        let found = Membership::parse("7:memory:/docker/3f2a\n4:cpu,cpuacct:/docker/3f2a\n2:pids:/docker/3f2a\n", mounts.as_bytes());
+        let found = Membership::parse(
+            "7:memory:/docker/3f2a\n4:cpu,cpuacct:/docker/3f2a\n2:pids:/docker/3f2a\n",
+            mounts.as_bytes(),
+        );
         let at = "/sys/fs/cgroup/memory";
         assert_eq!(found.offer("memory"), Offer::Old(place(at, at)));
         let at = "/sys/fs/cgroup/cpu,cpuacct";
@@ -188,7 +192,10 @@ mod tests {
     #[test]
     fn nothing_and_nonsense() {
         for (cgroup, mounts) in [("", ""), ("0::/\n", ""), ("0\n:\n", "a b c\n-\n"), ("0::/../other\n", V2)] {
-            assert!(matches!(Membership::parse(cgroup, mounts.as_bytes()).offer("memory"), Offer::Nowhere(_)), "{cgroup:?}");
+            assert!(
+                matches!(Membership::parse(cgroup, mounts.as_bytes()).offer("memory"), Offer::Nowhere(_)),
+                "{cgroup:?}"
+            );
         }
     }
 

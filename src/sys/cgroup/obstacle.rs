@@ -32,9 +32,9 @@ const SYSTEMD: &str = "`orchestra stop`, then `systemd-run --user --scope -p Del
 const HAND_DOWN: &str = "`sudo mkdir -p /etc/systemd/system/user@.service.d && printf '[Service]\\nDelegate=cpu memory pids\\n' | \
                          sudo tee /etc/systemd/system/user@.service.d/delegate.conf && sudo systemctl daemon-reload`, then log in again and \
                          `systemd-run --user --scope -p Delegate=yes orchestra start`";
-const CONTAINER: &str = "give the container cgroups of its own that can be written to (Docker: `--privileged --cgroupns private`)";
-const MOVE: &str =
-    "`mkdir /sys/fs/cgroup/rest && for p in $(cat /sys/fs/cgroup/cgroup.procs); do echo $p > /sys/fs/cgroup/rest/cgroup.procs; done`, as root";
+const CONTAINER: &str =
+    "give the container cgroups of its own that can be written to (Docker: `--privileged --cgroupns private`)";
+const MOVE: &str = "`mkdir /sys/fs/cgroup/rest && for p in $(cat /sys/fs/cgroup/cgroup.procs); do echo $p > /sys/fs/cgroup/rest/cgroup.procs; done`, as root";
 
 impl Obstacle {
     pub(super) fn absent(what: impl Into<String>) -> Obstacle {

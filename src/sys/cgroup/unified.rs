@@ -34,7 +34,10 @@ pub(super) fn parent(place: &Place, controllers: &[&str], name: &str) -> Result<
 fn try_in(folder: &Path, controllers: &[&str], name: &str) -> Result<(), Obstacle> {
     let offered = words(&folder.join("cgroup.controllers"));
     if let Some(missing) = controllers.iter().find(|name| !offered.iter().any(|offered| offered == *name)) {
-        return Err(Obstacle::absent(format!("the `{missing}` controller is not handed down to `{}`", folder.display())));
+        return Err(Obstacle::absent(format!(
+            "the `{missing}` controller is not handed down to `{}`",
+            folder.display()
+        )));
     }
     // A process may be moved by who may write here, as this is what its old and its new group have in common.
     let may = fs::OpenOptions::new().write(true).open(folder.join("cgroup.procs"));
