@@ -2,6 +2,8 @@
 //!
 //! The quick rows run with all other tests; those behind the feature `faults` take minutes and run by `scripts/faults`.
 
+mod limits;
 mod oracle;
+mod processes;
 mod report;
 mod supervisor;

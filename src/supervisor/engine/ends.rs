@@ -28,6 +28,7 @@ impl Engine {
             (Some(Owner::Builds(_)), RunReport::Exited(_)) => {
                 self.build_lost(run, "the build was interrupted", now, out)
             }
+            (Some(Owner::Builds(_)), RunReport::Waiting(Some(words))) => self.build_waits(run, &words, now, out),
             (Some(Owner::Builds(_)), _) => {}
             (Some(Owner::Slot(id)), report) => {
                 let id = id.clone();

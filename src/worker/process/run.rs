@@ -96,10 +96,10 @@ async fn begin(
     artifact: Option<Artifact>,
 ) -> Result<(Shim, String), StartFailure> {
     let hooks = hooks(ground, run, spec);
-    hooks.run(&spec.before, None).await.map_err(|message| StartFailure {
-        message: format!("before: {message}"),
+    hooks.run(&spec.before, None).await.map_err(|failure| StartFailure {
+        message: format!("before: {}", failure.message),
         port: false,
-        transient: false,
+        transient: failure.transient,
     })?;
     ports::wait_until_free(&spec.ports).await?;
     let Some(name) = spec.argv.first() else {
