@@ -214,6 +214,16 @@ fn instance(kind: spec::Kind, view: &InstanceView) -> wire::Instance {
         .into(),
         cpu_percent: None,
         memory_bytes: None,
+        limits: view.limits.as_ref().map(limits),
+    }
+}
+
+fn limits(from: &spec::Limits) -> wire::Limits {
+    wire::Limits {
+        memory_bytes: from.memory,
+        cpu: from.cpu,
+        enforced: from.unenforced.is_none(),
+        reason: from.unenforced.clone(),
     }
 }
 

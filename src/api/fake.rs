@@ -39,6 +39,7 @@ pub(super) fn view(service: &str, state: Shown, settled: Settled) -> ServiceView
         started_us: None,
         last_exit: None,
         healthy: None,
+        limits: None,
         trouble: None,
     };
     ServiceView {

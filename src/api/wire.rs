@@ -131,6 +131,22 @@ pub struct Instance {
     pub cpu_percent: Option<f64>,
     /// Resident memory of the group.
     pub memory_bytes: Option<u64>,
+    /// What the run is held to; only where `resources` say something and it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+}
+
+/// What a run is held to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Limits {
+    /// Bytes of memory, or null.
+    pub memory_bytes: Option<u64>,
+    /// Cores, or null.
+    pub cpu: Option<f64>,
+    /// Whether the kernel sees to all of it.
+    pub enforced: bool,
+    /// Why it does not, or null.
+    pub reason: Option<String>,
 }
 
 /// How a run ended.

@@ -77,6 +77,9 @@ impl Shim {
     /// Until the service's group is empty and its log complete.
     pub(super) fn run(mut self) -> ExitCode {
         self.control.tell(&Event::Started(self.group.leader() as u32));
+        if let Some(limits) = self.group.bounds().event() {
+            self.control.tell(&limits);
+        }
         let end = loop {
             let now = mono_ns();
             if let Some(end) = self.group.look(now) {
@@ -112,6 +115,7 @@ impl Shim {
             let known = [
                 Some(hello),
                 Some(Event::Started(self.group.leader() as u32)),
+                self.group.bounds().event(),
                 self.ready.then_some(Event::Ready),
                 self.group.is_stopping().then_some(Event::Stopping),
                 (self.group.escaped() > 0).then_some(Event::Escaped(self.group.escaped())),
@@ -333,7 +337,9 @@ impl Shim {
             End::Code(code) => (Some(code), None),
             End::Signal(signal) => (None, Some(signal)),
         };
-        let oom = signal == Some(libc::SIGKILL) && !group.killed && os::oom_kills() > oom_kills;
+        let kills = group.bounds().oom_kills().unwrap_or_else(|| os::oom_kills().saturating_sub(oom_kills));
+        let oom = signal == Some(libc::SIGKILL) && !group.killed && kills > 0;
+        group.bounds().finish();
         let (stopped, killed) = (group.stopped, group.stopped && group.killed);
         let exit = ExitRecord { uuid, run: number, code, signal, oom, stopped, killed, ended_us: wall_us() };
         if let (Ok(folder), Ok(bytes)) = (Folder::beneath(&records.0, &records.1), serde_json::to_vec(&exit)) {

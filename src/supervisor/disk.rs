@@ -173,6 +173,7 @@ fn instance_view(id: InstanceId, last: Option<&LastInstance>, live: Option<&Copy
         last_exit: last.and_then(|last| last.exits.last()).map(exit_view),
         healthy: None,
         trouble: None,
+        limits: live.and_then(|copy| Some(copy.record.limits.as_ref()?.limits())),
     }
 }
 

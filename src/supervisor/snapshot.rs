@@ -1,7 +1,7 @@
 //! The state of everything at one moment, as the engine shows it: plain values, cheap to share.
 
 use crate::task::id::{InstanceId, RunId, ServiceName};
-use crate::task::spec::{Desired, Kind, Port};
+use crate::task::spec::{Desired, Kind, Limits, Port};
 use crate::worker::Problem;
 
 /// Everything at one moment.
@@ -196,6 +196,8 @@ pub struct InstanceView {
     pub healthy: Option<bool>,
     /// `stuck unkillable escaped unknown debugged`
     pub trouble: Option<&'static str>,
+    /// What the present run is held to, where `resources` say something.
+    pub limits: Option<Limits>,
 }
 
 /// Why a run ended.

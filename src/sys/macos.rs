@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// One more than the highest signal number.
 pub const SIGNALS: i32 = 32;
@@ -125,6 +125,11 @@ pub fn each_child(leader: i32, each: &mut dyn FnMut(i32)) -> io::Result<()> {
     Ok(())
 }
 
+/// macOS tells the parent of a process only; the look at all processes finds them.
+pub fn each_child_of(_parent: u32, _each: &mut dyn FnMut(i32)) -> io::Result<()> {
+    Err(io::Error::from(io::ErrorKind::Unsupported))
+}
+
 /// A pipe whose ends are not inherited by programs.
 pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (read, write) = nix::unistd::pipe()?;
@@ -177,6 +182,11 @@ pub fn pids() -> io::Result<Vec<u32>> {
     Ok(pids.into_iter().filter(|pid| *pid > 0).map(|pid| pid as u32).collect())
 }
 
+/// The parent of a process; `None` for one that has ended and is not reaped, or is not there.
+pub fn parent(pid: u32) -> Option<u32> {
+    bsd_info(pid).ok().filter(|info| info.pbi_status != libc::SZOMB).map(|info| info.pbi_ppid)
+}
+
 /// Whether the environment a process was started with holds `key=value`. False where we may not look.
 #[expect(unsafe_code, reason = "sysctl has no wrapper")]
 pub fn environment_has(pid: u32, assignment: &[u8]) -> bool {
@@ -195,6 +205,23 @@ pub fn is_running(pid: u32) -> bool {
 
 /// macOS takes unused pages by itself when it needs them.
 pub fn give_memory_back() {}
+
+/// Asks for the processor before all others, for a moment in which every delay makes more work. Only root gets it; nothing depends on it.
+#[expect(unsafe_code, reason = "setpriority has no wrapper")]
+pub fn hurry() {
+    // SAFETY: a plain system call about ourselves.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -20) };
+}
+
+/// macOS has no control groups.
+pub fn is_cgroup(_folder: &Path) -> bool {
+    false
+}
+
+/// macOS has no control groups.
+pub fn is_delegated(_folder: &Path) -> bool {
+    false
+}
 
 /// macOS does not say.
 pub fn oom_kills() -> u64 {

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 pub use crate::task::outcome::{BuildBatch, BuildFailure, Outcome, Problem};
 
 use crate::task::id::{Artifact, BuildKey, RunId};
-use crate::task::spec::RunSpec;
+use crate::task::spec::{Limits, RunSpec};
 
 /// What a worker is asked to do.
 #[derive(Clone, Debug)]
@@ -95,6 +95,8 @@ pub enum RunReport {
     Holder(Option<Holder>),
     /// The liveness probe failed often enough: it shall be restarted.
     Dead(String),
+    /// What it is held to, and whether it is; only where `resources` say something.
+    Limits(Limits),
     /// What its group listens on, `127.0.0.1:8080/tcp`, whenever that changes.
     Listening(Vec<String>),
     /// What it suffers from, in one sentence; `None` when that is over. Each trouble is told by itself.

@@ -4,10 +4,12 @@
 
 mod descriptors;
 mod innocents;
+mod limits;
 mod oracle;
 mod outside;
 mod ports;
 pub(crate) mod proc;
+mod processes;
 mod report;
 mod shim;
 mod stop;

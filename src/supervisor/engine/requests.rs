@@ -314,6 +314,7 @@ impl Run {
             was_ready: false,
             healthy: None,
             listening: Vec::new(),
+            limits: None,
             troubles: BTreeMap::new(),
             waiting: None,
             holder: None,

@@ -65,6 +65,7 @@ impl Engine {
             last_exit: slot.exits.last().cloned(),
             healthy: run.and_then(|run| run.healthy),
             trouble: run.and_then(|run| run.troubles.keys().next()).map(|trouble| trouble.word()),
+            limits: run.and_then(|run| run.limits.clone()),
         }
     }
 

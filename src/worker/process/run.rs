@@ -14,6 +14,7 @@ use super::dialogue::Dialogue;
 use super::hooks::Hooks;
 use super::keeper::Keeper;
 use super::spawn::{self, Shim};
+use crate::shim::client;
 use crate::shim::record::InstanceRecord;
 use crate::shim::spec::{Linger, ShimSpec};
 use crate::shim::wire::{Event, Order};
@@ -81,7 +82,7 @@ pub(super) async fn adopt(
                 .await;
         }
         Err(_) => {
-            end_remains(&marker).await;
+            end_remains(&ground, &spec, &marker).await;
             ground.report(run, RunReport::Exited(Outcome::lost())).await;
         }
     }
@@ -95,10 +96,10 @@ async fn begin(
     artifact: Option<Artifact>,
 ) -> Result<(Shim, String), StartFailure> {
     let hooks = hooks(ground, run, spec);
-    hooks.run(&spec.before, None).await.map_err(|message| StartFailure {
-        message: format!("before: {message}"),
+    hooks.run(&spec.before, None).await.map_err(|failure| StartFailure {
+        message: format!("before: {}", failure.message),
         port: false,
-        transient: false,
+        transient: failure.transient,
     })?;
     free_ports(ground, run, spec).await?;
     let Some(name) = spec.argv.first() else {
@@ -183,6 +184,7 @@ fn shim_spec(ground: &Ground, run: RunId, spec: &RunSpec, artifact: Option<Artif
         dir: spec.dir.clone(),
         umask: spec.caller.umask,
         nofile: spec.caller.nofile,
+        resources: spec.resources,
         tty: spec.tty,
         log_keep: spec.log_keep,
         settings: spec.settings.0.clone(),
@@ -290,6 +292,7 @@ impl Live {
                 }
                 return None;
             }
+            Event::Limits(limits) => RunReport::Limits(limits),
             Event::Escaped(_) => self.keeper.look_for_escaped().await?,
             Event::Unkillable => self.keeper.name_undying().await,
             Event::Stopping => {
@@ -326,7 +329,7 @@ impl Live {
 
     /// The shim is gone without a word. Its child dies with it where the system sees to that; elsewhere it is ended here.
     async fn lost(&mut self) -> RunReport {
-        end_remains(&self.marker).await;
+        end_remains(&self.ground, &self.spec, &self.marker).await;
         RunReport::Exited(Outcome::lost())
     }
 
@@ -345,8 +348,8 @@ impl Live {
     }
 }
 
-/// Kills what a dead shim left behind, by its marker, until nothing is left.
-async fn end_remains(marker: &str) {
+/// Kills what a dead shim left behind, by its marker, until nothing is left; then in its control group, whoever is there.
+async fn end_remains(ground: &Arc<Ground>, spec: &RunSpec, marker: &str) {
     let full = format!("ORCHESTRA_RUN={marker}");
     let until = tokio::time::Instant::now() + PATIENCE;
     loop {
@@ -354,8 +357,11 @@ async fn end_remains(marker: &str) {
         let left =
             tokio::task::spawn_blocking(move || process::signal_marked(&marker, libc::SIGKILL)).await.unwrap_or(0);
         if left == 0 || tokio::time::Instant::now() >= until {
-            return;
+            break;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    let (ground, folder) = (ground.clone(), ground.home.instance_run(&spec.instance));
+    // The next run of this slot does it otherwise.
+    drop(tokio::task::spawn_blocking(move || client::clear_groups(&ground.home, &folder)).await);
 }
