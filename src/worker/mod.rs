@@ -73,6 +73,8 @@ pub enum RunReport {
     Listening(Vec<String>),
     /// Something a person should see: `stuck`, `unkillable`, `escaped`, `debugged`; `None` when it is over.
     Trouble(Option<&'static str>),
+    /// It is being ended: by this supervisor's order, or by that of an earlier one or of somebody else.
+    Stopping,
     /// It ended and its group is empty.
     Exited(Outcome),
     /// A build ended: what became of each member.

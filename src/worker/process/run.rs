@@ -269,7 +269,7 @@ impl Live {
             Event::Unkillable => RunReport::Trouble(Some("unkillable")),
             Event::Stopping => {
                 self.end_probe();
-                return None;
+                RunReport::Stopping
             }
             Event::Hello { .. } | Event::Status(_) | Event::Error(_) => return None,
         };
