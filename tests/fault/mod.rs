@@ -2,6 +2,10 @@
 //!
 //! The quick rows run with all other tests; those behind the feature `faults` take minutes and run by `scripts/faults`.
 
+mod chaos;
+mod dice;
 mod oracle;
 mod report;
+#[cfg(feature = "faults")]
+mod soak;
 mod supervisor;

@@ -93,7 +93,9 @@ impl World {
             let first = self.engine.services.values().filter(|other| other.desired == Desired::Down && depends(other));
             let slot = &service.slots[&spec.instance.number];
             let alone = slot.held || slot.surplus;
-            let runs = |other: &Service| self.copies().iter().any(|(_, id)| id.service == other.spec.name);
+            let runs = |other: &Service| {
+                self.copies().iter().any(|(run, id)| id.service == other.spec.name && !self.live[run].undying)
+            };
             assert!(alone || !first.into_iter().any(runs), "{} is ended before those that need it", spec.instance);
             return;
         }

@@ -10,7 +10,7 @@ use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use super::tests::name;
 use super::world::{FLEET, World};
 use super::*;
-use crate::worker::{Outcome, StartFailure};
+use crate::worker::{Outcome, StartFailure, Trouble};
 
 /// So many random lives; the long suite takes more.
 const LIVES: u32 = if cfg!(feature = "faults") { 4_000 } else { 200 };
@@ -165,7 +165,7 @@ fn report(world: &mut World, run: RunId, what: &What) {
 }
 
 fn said(what: &What, run: RunId) -> RunReport {
-    let outcome = |code, signal, lost| RunReport::Exited(Outcome { code, signal, oom: false, lost });
+    let outcome = |code, signal, lost| RunReport::Exited(Outcome { code, signal, oom: false, lost, killed: false });
     match what {
         What::Up => RunReport::Started { pid: run.0 as u32 },
         What::Ready(ready) => RunReport::Ready(*ready),
@@ -178,8 +178,8 @@ fn said(what: &What, run: RunId) -> RunReport {
             RunReport::StartFailed(StartFailure { message: "no".into(), port: *port, transient: *transient })
         }
         What::Rest(0) => RunReport::Listening(vec!["127.0.0.1:80/tcp".into()]),
-        What::Rest(1) => RunReport::Trouble(Some("stuck")),
-        What::Rest(2) => RunReport::Trouble(None),
+        What::Rest(1) => RunReport::Trouble(Trouble::Unkillable, Some("pid 7".into())),
+        What::Rest(2) => RunReport::Trouble(Trouble::Unkillable, None),
         What::Rest(3) => RunReport::Waiting(Some("refused".into())),
         What::Rest(_) => RunReport::Holder(None),
     }

@@ -10,7 +10,7 @@ use super::*;
 use crate::scheduler::{Capability, epvm::Epvm};
 use crate::task::restart::{RestartMode, RestartPolicy};
 use crate::task::spec::*;
-use crate::worker::{Outcome, StartFailure};
+use crate::worker::{Outcome, StartFailure, Trouble};
 
 /// Builds at once.
 pub(super) const BUILDS: u32 = 2;
@@ -30,6 +30,8 @@ pub(super) struct Live {
     pub(super) killed: bool,
     /// Its liveness probe failed.
     pub(super) dead: bool,
+    /// SIGKILL does not end it.
+    pub(super) undying: bool,
     /// An earlier engine told it to end.
     pub(super) leaving: bool,
 }
@@ -161,6 +163,7 @@ impl World {
                     told: false,
                     killed: false,
                     dead: false,
+                    undying: false,
                     leaving: false,
                 };
                 self.live.insert(run, live);
@@ -209,6 +212,7 @@ impl World {
                 live.ready = *ready;
                 live.was_ready |= *ready;
             }
+            RunReport::Trouble(Trouble::Unkillable, words) => live.undying = words.is_some(),
             RunReport::Dead(_) => live.dead |= !live.told,
             RunReport::Stopping => live.told = true,
             RunReport::Exited(_) | RunReport::StartFailed(_) | RunReport::Built(_) => {
@@ -221,7 +225,7 @@ impl World {
                     self.gone.remove(0);
                 }
             }
-            RunReport::Waiting(_) | RunReport::Holder(_) | RunReport::Listening(_) | RunReport::Trouble(_) => {}
+            RunReport::Waiting(_) | RunReport::Holder(_) | RunReport::Listening(_) | RunReport::Trouble(..) => {}
         }
         let ended = copy.filter(|_| matches!(report, RunReport::Exited(_)));
         let armed = self.timers.last_key_value().map(|(timer, _)| timer.0);
@@ -256,7 +260,7 @@ impl World {
         let fails = batch.members.iter().any(|member| self.broken.contains(&member.output));
         let report = match how {
             0 => RunReport::StartFailed(StartFailure { message: "no go".into(), port: false, transient: true }),
-            1 => RunReport::Exited(Outcome { code: None, signal: None, oom: false, lost: true }),
+            1 => RunReport::Exited(Outcome { code: None, signal: None, oom: false, lost: true, killed: false }),
             // Not every member is named.
             2 => RunReport::Built(Vec::new()),
             _ if fails => {
@@ -313,7 +317,7 @@ impl World {
             });
             live.leaving |= live.told;
             (live.started, live.ready, live.was_ready, live.told) = (false, false, false, false);
-            (live.ready_since, live.killed, live.dead) = (None, false, false);
+            (live.ready_since, live.killed, live.dead, live.undying) = (None, false, false, false);
             true
         });
         // What is in `bin` is found, whatever settings it was built with.
@@ -350,9 +354,9 @@ impl World {
             } else if live.leaving && !live.told {
                 RunReport::Stopping
             } else if live.told {
-                RunReport::Exited(Outcome { code: Some(0), signal: None, oom: false, lost: false })
+                RunReport::Exited(Outcome { code: Some(0), signal: None, oom: false, lost: false, killed: false })
             } else if id.service == name("migrate") {
-                RunReport::Exited(Outcome { code: Some(0), signal: None, oom: false, lost: false })
+                RunReport::Exited(Outcome { code: Some(0), signal: None, oom: false, lost: false, killed: false })
             } else if !live.ready {
                 RunReport::Ready(true)
             } else {

@@ -58,7 +58,7 @@ async fn build(
         let hooks = Hooks { dir: &member.dir, env: &env, dot: &home.dot, logs, keep: KEEP, run: run.0 };
         hooks.run(&member.before, None).await.map_err(|message| failed(format!("before: {message}")))?;
     }
-    let staging = home.bin().join(format!(".staging-{run}"));
+    let staging = home.bin().join(format!("{}{run}", build::STAGING));
     let line = build::command_line(batch, &staging)?;
     let (prepared, into) = (batch.clone(), staging.clone());
     let prepare = move || build::prepare(&prepared, &into).map_err(std::io::Error::other);
@@ -87,7 +87,9 @@ async fn listen(dialogue: &mut Dialogue, signals: &mut mpsc::Receiver<Signal>) -
             }
         };
         match event {
-            Some(Event::Exited { code, signal, oom }) => return Ok(Outcome { code, signal, oom, lost: false }),
+            Some(Event::Exited { code, signal, oom, killed }) => {
+                return Ok(Outcome { code, signal, oom, lost: false, killed });
+            }
             Some(Event::Failed { message, .. }) => return Err(failed(message)),
             Some(_) => {}
             None => return Err(failed("the build was interrupted: its shim died".to_owned())),
