@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::Error;
 use crate::scheduler::{Capability, Node};
+use crate::services::build;
 use crate::shim::client;
 use crate::store::{self, intent, last};
 use crate::strays::Hunts;
@@ -166,6 +167,7 @@ pub async fn spawn(home: Home) -> Result<(Handle, JoinHandle<()>), Error> {
     if !store::is_of_boot(&home.state(), &boot)? {
         intent::stop_all(&home.state())?;
     }
+    build::sweep(&home.bin());
     let (intents, corrupt) = intent::load(&home.state())?;
     let last = last::load(&home.state())?;
     for lost in resume::copies(&home).iter().filter(|copy| !copy.live && copy.exit.is_none()) {

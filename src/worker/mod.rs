@@ -99,6 +99,8 @@ pub enum RunReport {
     Limits(Limits),
     /// What its group listens on, `127.0.0.1:8080/tcp`, whenever that changes.
     Listening(Vec<String>),
+    /// It is being ended: by this supervisor's order, or by that of an earlier one or of somebody else.
+    Stopping,
     /// What it suffers from, in one sentence; `None` when that is over. Each trouble is told by itself.
     Trouble(Trouble, Option<String>),
     /// Something about its service that whoever asked for it should read, one sentence.

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::oracle::{self, Oracle};
+use super::oracle::Oracle;
+use super::proc;
 use super::report;
 use crate::support::{Fleet, cgroups, eventually};
 
@@ -58,7 +59,10 @@ fn too_much_memory_is_told_and_tried_again() {
     oracle.holds(&fleet);
     fleet.orchestra(&["stop"]).ok();
     assert_eq!(groups(&fleet, &places), Vec::<PathBuf>::new());
-    report::record(ROW, "64 MiB taken of 32 MiB allowed: `oom`, restarted by policy, ready again; no group left after `stop`");
+    report::record(
+        ROW,
+        "64 MiB taken of 32 MiB allowed: `oom`, restarted by policy, ready again; no group left after `stop`",
+    );
 }
 
 #[test]
@@ -139,7 +143,7 @@ fn only_the_service_is_offered_to_the_kernel() {
     fleet.toy("api", &[], "");
     fleet.orchestra(&["start"]).ok();
     let api = fleet.pid("api.1");
-    let shim = oracle::parent(api).unwrap();
+    let shim = proc::shim_of(&fleet, "api.1");
     let found = (adj(api), adj(shim), adj(fleet.supervisor()));
     assert_eq!(found, (Some((ours + 200).min(1000)), Some(ours), Some(ours)));
     report::record(ROW, format!("oom_score_adj of service, shim and supervisor: {found:?}"));

@@ -20,7 +20,11 @@ fn no_process_can_be_made() {
     };
     let fleet = Fleet::new();
     for name in ["victim", "other"] {
-        fleet.toy(name, &[], "live: {exec: [\"true\"], interval: 100ms, failures: 2}\nrestart: {policy: always, delay: 200ms}");
+        fleet.toy(
+            name,
+            &[],
+            "live: {exec: [\"true\"], interval: 100ms, failures: 2}\nrestart: {policy: always, delay: 200ms}",
+        );
     }
     fleet.toy("hooked", &[], "before: [[\"true\"]]");
     fleet.orchestra(&["start"]).ok();
@@ -33,7 +37,8 @@ fn no_process_can_be_made() {
     for name in ["victim.1", "hooked.1"] {
         eventually("two tries", || {
             let instance = fleet.instance(name);
-            (instance["last_exit"]["reason"] == "start-failed" && instance["restarts"].as_i64() >= Some(3)).then_some(())
+            (instance["last_exit"]["reason"] == "start-failed" && instance["restarts"].as_i64() >= Some(3))
+                .then_some(())
         });
     }
     let words = |service| fleet.orchestra(&["why", service]).ok().stdout;
@@ -42,7 +47,10 @@ fn no_process_can_be_made() {
     assert!(hooked.contains("before: `true`: resource temporarily unavailable"), "{hooked}");
     // A probe that could not be asked has not failed.
     let calm = fleet.instance("other.1");
-    assert_eq!((calm["pid"].as_i64(), &calm["state"], &calm["restarts"]), (Some(other.into()), &"ready".into(), &0.into()));
+    assert_eq!(
+        (calm["pid"].as_i64(), &calm["state"], &calm["restarts"]),
+        (Some(other.into()), &"ready".into(), &0.into())
+    );
     group.limit(None);
     let back = fleet.until("victim.1", "ready");
     fleet.until("hooked.1", "ready");
@@ -50,7 +58,12 @@ fn no_process_can_be_made() {
     oracle.holds(&fleet);
     fleet.orchestra(&["stop"]).ok();
     let tries = back["restarts"].as_i64().unwrap();
-    report::record(18, format!("EAGAIN for the supervisor: {tries} tries, then ready by itself; the other copy kept its pid, and its exec probe that could not be asked did not count"));
+    report::record(
+        18,
+        format!(
+            "EAGAIN for the supervisor: {tries} tries, then ready by itself; the other copy kept its pid, and its exec probe that could not be asked did not count"
+        ),
+    );
 }
 
 /// Row 18: the shim is there, and its child cannot be.
@@ -125,7 +138,8 @@ fn a_fork_bomb_is_emptied() {
         let ms = explode(&group, flags, resources);
         // The promise, where nothing else runs; elsewhere the bomb and other tests share the machine with whoever answers.
         assert!(!cfg!(feature = "faults") || ms <= 2000, "{flags:?} {resources}: {ms} ms");
-        let words = format!("{} {}", if flags.is_empty() { "in its group" } else { "each in a session of its own" }, resources);
+        let words =
+            format!("{} {}", if flags.is_empty() { "in its group" } else { "each in a session of its own" }, resources);
         let said = format!("a bomb of {most} processes, {}: grace 1 s, empty {ms} ms after the request", words.trim());
         measured.push(said);
     }

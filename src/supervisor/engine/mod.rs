@@ -4,7 +4,11 @@
 //! bring the two together. Every decision can so be tested without a process.
 
 mod builds;
+#[cfg(test)]
+mod checks;
 mod ends;
+#[cfg(test)]
+mod random;
 mod reconcile;
 mod requests;
 mod settle;
@@ -12,6 +16,8 @@ mod slot;
 #[cfg(test)]
 mod tests;
 mod view;
+#[cfg(test)]
+mod world;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -21,7 +27,7 @@ use super::Happening;
 use super::snapshot::{ExitView, Note};
 use crate::scheduler::{Node, Scheduler};
 use crate::task::id::{Artifact, BuildKey, InstanceId, RunId, ServiceName, Settings};
-use crate::task::spec::{BuildSpec, Desired, ServiceSpec};
+use crate::task::spec::{BuildSpec, Desired, RunSpec, ServiceSpec};
 use crate::task::state::TaskState;
 use crate::worker::{BuildFailure, RunReport, Signal, Work};
 pub use slot::Slot;
@@ -46,6 +52,8 @@ pub struct Adoption {
     pub run: RunId,
     /// Which copy it is.
     pub instance: InstanceId,
+    /// What it would be started with now, or just enough to watch it where that is not known.
+    pub launch: Arc<RunSpec>,
     /// What it was started with.
     pub settings: Settings,
     /// What its binary was made of.
@@ -215,10 +223,9 @@ pub struct Build {
     pub failure: Option<BuildFailure>,
 }
 
-/// A restart that waits for its builds.
+/// A restart that waits for the builds of its services: these copies are replaced together or not at all.
 struct Gate {
-    builds: Vec<BuildKey>,
-    instances: Vec<InstanceId>,
+    instances: BTreeSet<InstanceId>,
 }
 
 /// What a run belongs to.

@@ -75,7 +75,7 @@ impl Engine {
         }
     }
 
-    fn is_gated(&self, service: &Service) -> bool {
+    pub(super) fn is_gated(&self, service: &Service) -> bool {
         self.gates.iter().any(|gate| gate.instances.iter().any(|id| id.service == service.spec.name))
     }
 
@@ -105,6 +105,9 @@ impl Engine {
             let other = self.services.get(&need.service)?;
             if other.desired == Desired::Down {
                 return Some(format!("it needs `{}`, which is stopped", need.service));
+            }
+            if other.slots.values().all(|slot| slot.surplus || slot.held) {
+                return Some(format!("it needs `{}`, of which no copy is wanted", need.service));
             }
             match done.get(&need.service)? {
                 Settled::Failed(_) => Some(format!("it needs `{}`, which {}", need.service, bad_word(other))),

@@ -122,7 +122,7 @@ async fn build(
             transient: failure.transient,
         })?;
     }
-    let staging = home.bin().join(format!(".staging-{run}"));
+    let staging = home.bin().join(format!("{}{run}", build::STAGING));
     let line = build::command_line(batch, &staging)?;
     let (prepared, into) = (batch.clone(), staging.clone());
     let prepare = move || build::prepare(&prepared, &into).map_err(std::io::Error::other);
@@ -223,7 +223,8 @@ mod tests {
         for output in passes {
             assert!(ran_out(output.as_bytes()).is_some(), "{output}");
         }
-        for output in ["", "main.go:3:2: undefined: fork/exec", "a.go:1:1: \"resource temporarily unavailable\" unused"] {
+        for output in ["", "main.go:3:2: undefined: fork/exec", "a.go:1:1: \"resource temporarily unavailable\" unused"]
+        {
             assert_eq!(ran_out(output.as_bytes()), None, "{output}");
         }
     }

@@ -297,7 +297,9 @@ impl Live {
             Event::Unkillable => self.keeper.name_undying().await,
             Event::Stopping => {
                 self.end_probe();
-                self.keeper.heard()?
+                let heard = self.keeper.heard();
+                self.report_all(heard).await;
+                RunReport::Stopping
             }
             Event::Hello { .. } | Event::Status(_) | Event::Error(_) => return None,
         };
