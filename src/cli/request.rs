@@ -27,6 +27,7 @@ fn caller() -> wire::Caller {
             .collect(),
         umask: mask(),
         nofile: getrlimit(Resource::RLIMIT_NOFILE).ok(),
+        pid: Some(std::process::id()),
     }
 }
 

@@ -69,6 +69,9 @@ pub fn command_line(batch: &BuildBatch, staging: &Path) -> Result<CommandLine, B
     Ok(CommandLine { argv, dir: layout.dir, env })
 }
 
+/// The folders in `bin` that builds write to begin with this.
+pub const STAGING: &str = ".staging-";
+
 /// Makes `staging` anew and links the present outputs into it under the names `go` will use, so that a binary which is up to date is not linked again.
 /// `go` removes before it writes, so the running binary behind the link is never touched.
 pub fn prepare(batch: &BuildBatch, staging: &Path) -> Result<(), PathError> {
@@ -84,6 +87,16 @@ pub fn prepare(batch: &BuildBatch, staging: &Path) -> Result<(), PathError> {
         }
     }
     Ok(())
+}
+
+/// Removes from `bin` what builds of a supervisor that died have left half done. Nobody may be building there.
+pub fn sweep(bin: &Path) {
+    // Whatever cannot be listed or removed lies there a while longer and harms nothing.
+    for entry in fs::read_dir(bin).into_iter().flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(STAGING.as_bytes()) {
+            _ = discard(&entry.path());
+        }
+    }
 }
 
 /// Puts what was built in place and says what became of each member. `output` is all that `go` said, `root` the project, for the paths in it. A failed
@@ -125,6 +138,12 @@ pub fn find_go(env: &[(OsString, OsString)]) -> Result<PathBuf, BuildFailure> {
 
 fn runs(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+}
+
+/// The folder of the module or workspace from which `go` answers about this package and others of equal settings at once; `None` where it must be asked
+/// from the package's own folder.
+pub fn shared_root(spec: &BuildSpec) -> Option<PathBuf> {
+    Place::of(spec).map(|place| place.root)
 }
 
 /// Where a package stands within the module or workspace it can be built from together with others.
@@ -197,7 +216,7 @@ impl Group {
 
 /// Equal in what `go`, and the C compiler and version control below it, look at. What else a service's own environment holds is no matter of its
 /// build, and must not cost it the company of the others.
-fn same_env(a: &[(OsString, OsString)], b: &[(OsString, OsString)]) -> bool {
+pub fn same_env(a: &[(OsString, OsString)], b: &[(OsString, OsString)]) -> bool {
     let of = |env: &[(OsString, OsString)]| {
         let mut kept: Vec<_> = env.iter().filter(|(key, _)| matters(key)).cloned().collect();
         kept.sort();

@@ -2,12 +2,14 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::record::InstanceRecord;
 use super::spec::PROTOCOL;
 use super::survey;
 use super::wire::{Event, Order};
+use crate::sys::family::{self, Doing, Table};
 use crate::sys::home::Home;
 use crate::sys::os;
 use crate::sys::process::{Remains, Spared};
@@ -96,13 +98,13 @@ impl Control {
         }
     }
 
-    /// Waits for the end, at most until `deadline`; `None` when the shim died first.
+    /// Waits for the end or for the word that there will be none, at most until `deadline`; `None` when the shim died first.
     pub fn wait_end(&mut self, deadline: Instant) -> io::Result<Option<Event>> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
             self.stream.set_read_timeout(Some(left))?;
             match self.next() {
-                Ok(end @ Event::Exited { .. }) => return Ok(Some(end)),
+                Ok(end @ (Event::Exited { .. } | Event::Unkillable)) => return Ok(Some(end)),
                 Ok(_) => {}
                 Err(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
                     return Ok(None);
@@ -129,7 +131,7 @@ pub struct Stopped {
 }
 
 /// Ends everything that runs, without a supervisor: all at once, each with its own signal and grace, or `grace` instead.
-/// Waits at most for `timeout`.
+/// Waits at most for `timeout`; an unkillable one is not waited for.
 pub fn stop_all(home: &Home, grace: Option<Duration>, timeout: Duration) -> Stopped {
     let deadline = Instant::now() + timeout;
     let (mut asked, mut silent) = (Vec::new(), Vec::new());
@@ -137,12 +139,13 @@ pub fn stop_all(home: &Home, grace: Option<Duration>, timeout: Duration) -> Stop
     for found in survey::survey(home).found {
         if !found.live {
             if found.exit.is_none() {
-                out.forget(&found.record);
+                out.forget(home, &found.record);
             }
             continue;
         }
         let grace_ms = grace.map_or(found.record.grace_ms, |grace| grace.as_millis() as u64);
         let order = Order::Stop { signal: found.record.stop_signal, grace_ms };
+        wake_stopped(home, &found.record);
         match connect(home, &found.record.slot) {
             Ok(control) if control.protocol > PROTOCOL => {
                 out.left.push(format!("{} ({})", found.record.slot, foreign(control.shim, control.protocol)));
@@ -159,8 +162,12 @@ pub fn stop_all(home: &Home, grace: Option<Duration>, timeout: Duration) -> Stop
     }
     for (record, mut control) in asked {
         match control.wait_end(deadline) {
+            Ok(Some(Event::Unkillable)) => {
+                let words = family::undying_words(&Table::read().undying(control.shim));
+                out.left.push(format!("{}: {words}", record.slot));
+            }
             Ok(Some(_)) => {}
-            Ok(None) => out.forget(&record),
+            Ok(None) => out.forget(home, &record),
             Err(_) => out.left.push(record.slot),
         }
     }
@@ -180,13 +187,37 @@ pub fn stop_all(home: &Home, grace: Option<Duration>, timeout: Duration) -> Stop
 pub fn hold_shim(record: &InstanceRecord) -> Option<os::Held> {
     let _leader = record.identity().hold()?;
     let shim = os::Held::open(record.shim).ok()?;
-    os::parent(record.pid).is_ok_and(|parent| parent == record.shim).then_some(shim)
+    (os::parent(record.pid) == Some(record.shim)).then_some(shim)
 }
 
 impl Stopped {
-    fn forget(&mut self, record: &InstanceRecord) {
+    fn forget(&mut self, home: &Home, record: &InstanceRecord) {
         let spared = end_lost(record).spared;
+        record.clear_groups(&home.shim_file(&record.slot, ".lock"));
         self.spared.extend(spared.into_iter().map(|spared| (record.slot.clone(), spared)));
+    }
+}
+
+/// Ends and removes what a dead shim left of its service's control group; `folder` is where its record lies.
+pub fn clear_groups(home: &Home, folder: &Path) {
+    let record = survey::record_in(folder);
+    if let Some(record) = record.filter(|record| record.limits.is_some()) {
+        record.clear_groups(&home.shim_file(&record.slot, ".lock"));
+    }
+}
+
+/// A stopped shim would not hear its orders. It is woken only where the kernel says that it is this one that listens.
+fn wake_stopped(home: &Home, record: &InstanceRecord) {
+    if family::doing(record.shim) != Doing::Stopped {
+        return;
+    }
+    let listens =
+        || UnixStream::connect(home.shim_file(&record.slot, ".sock")).and_then(|socket| os::peer_pid(&socket));
+    if let Ok(start_time) = os::start_time(record.shim)
+        && listens().is_ok_and(|pid| pid == record.shim)
+    {
+        // If it cannot be woken it does not answer, which is told then.
+        drop(family::wake(record.shim, start_time));
     }
 }
 

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const MOST: u64 = 16 * 1024 * 1024;
 
 /// What is on disk about the newest run in one slot, and whether it lives.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Found {
     /// The record.
     pub record: InstanceRecord,
@@ -34,7 +34,7 @@ pub struct Found {
 }
 
 /// Every slot's newest run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Survey {
     /// By slot.
     pub found: Vec<Found>,
@@ -195,6 +195,11 @@ pub fn exit_of(home: &Home, record: &InstanceRecord) -> Option<ExitRecord> {
     Some(exit).filter(|exit| exit.uuid == record.uuid)
 }
 
+/// The record in a slot's folder, where it can be read.
+pub fn record_in(folder: &Path) -> Option<InstanceRecord> {
+    serde_json::from_slice(&read_small(&folder.join("instance.json")).ok()?).ok()
+}
+
 /// Calls all of them before it listens to the first.
 fn ask(home: &Home, live: &BTreeSet<String>) -> BTreeMap<String, Control> {
     let until = Instant::now() + PATIENCE;
@@ -227,6 +232,7 @@ fn rebuild(slot: String, mut control: Control) -> InstanceRecord {
         marker: String::new(),
         stop_signal: libc::SIGTERM,
         grace_ms: 10_000,
+        limits: None,
     };
     if control.protocol > super::spec::PROTOCOL {
         return record;

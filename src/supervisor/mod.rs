@@ -22,6 +22,8 @@ use tokio::task::JoinHandle;
 
 use crate::error::Error;
 use crate::scheduler::{Capability, Node};
+use crate::services::build;
+use crate::strays::Hunts;
 use crate::sys::home::Home;
 use crate::sys::machine::machine;
 use crate::task::id::{InstanceId, ServiceName};
@@ -85,6 +87,10 @@ pub struct Request {
     pub config: Option<PathBuf>,
     /// Load a configuration owned by another user.
     pub trust: bool,
+    /// The pid of the command that asks: neither it nor what it runs under is ever a stray.
+    pub pid: Option<u32>,
+    /// With `strays: ask`: those a person agreed to end, by pid and start.
+    pub strays: Vec<(u32, u64)>,
 }
 
 /// What a request reaches, before anything of it is done.
@@ -155,13 +161,15 @@ const REPORTS: usize = 1024;
 
 /// Begins to supervise: takes over what an earlier supervisor left, and goes on until nothing is left to do. The caller holds the project's lock.
 pub async fn spawn(home: Home) -> Result<(Handle, JoinHandle<()>), Error> {
+    build::sweep(&home.bin());
     let ground = Ground::look(&home)?;
     let newest = ground.survey.newest;
-    let mut planner = Planner::new(home.clone(), ground.intents, ground.kept);
+    let hunts = Arc::new(Hunts::new(home.clone()));
+    let mut planner = Planner::new(home.clone(), ground.intents, ground.kept, hunts.clone());
     ground.news.iter().for_each(|news| planner.tell(news.clone()));
     let beginning = resume::begin(&mut planner, &resume::copies(ground.survey.found), &ground.last);
     let (report, reports) = mpsc::channel(REPORTS);
-    let worker = ProcessWorker::new(home.clone(), report, planner.linger());
+    let worker = ProcessWorker::new(home.clone(), report, planner.linger(), hunts.clone());
     let mut worker = worker.map_err(|error| Error::failed("cannot find the program that runs").because(&error))?;
     let engine = Engine::new(vec![local_node()], planner.scheduler(), newest + 1);
     for (record, spec) in beginning.adopt {
@@ -169,7 +177,8 @@ pub async fn spawn(home: Home) -> Result<(Handle, JoinHandle<()>), Error> {
     }
     let (commands, inbox) = mpsc::channel(COMMANDS);
     let (shown, snapshots) = watch::channel(Arc::new(Snapshot::default()));
-    let parts = Parts { home, engine, planner, worker: Box::new(worker), commands: inbox, reports, snapshots: shown };
+    let parts =
+        Parts { home, engine, planner, hunts, worker: Box::new(worker), commands: inbox, reports, snapshots: shown };
     let mut actor = Actor::new(parts);
     ground.news.iter().for_each(|news| actor.complain(news));
     for error in &beginning.complaints {

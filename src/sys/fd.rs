@@ -140,6 +140,14 @@ pub fn headroom(fd: BorrowedFd<'_>) -> Option<u64> {
     Some(free.saturating_sub(total / 20))
 }
 
+/// Whether something failed only because descriptors, memory or processes ran out: later it may work.
+pub fn is_exhaustion(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EAGAIN | libc::ENOBUFS | libc::ENOSPC | libc::EDQUOT)
+    )
+}
+
 /// Moves standard input away to a descriptor above 2 and puts `/dev/null` in its place.
 pub fn take_stdin() -> io::Result<OwnedFd> {
     let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;

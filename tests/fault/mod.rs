@@ -2,10 +2,25 @@
 //!
 //! The quick rows run with all other tests; those behind the feature `faults` take minutes and run by `scripts/faults`.
 
+mod chaos;
+mod descriptors;
+mod dice;
 mod hands;
 mod identity;
+mod innocents;
+mod limits;
 mod oracle;
+mod outside;
 mod paths;
+mod ports;
+pub(crate) mod proc;
+mod processes;
 mod report;
+mod shim;
+#[cfg(feature = "faults")]
+mod soak;
 mod state;
+mod stop;
+mod strays;
 mod supervisor;
+mod unkillable;

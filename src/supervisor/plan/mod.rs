@@ -18,6 +18,7 @@ use crate::scheduler::{self, Scheduler};
 use crate::shim::spec;
 use crate::store::good::{self, Good};
 use crate::store::intent::{self, DOWN, Intent};
+use crate::strays::{Hunt, Hunts};
 use crate::sys::home::Home;
 use crate::task::id::ServiceName;
 
@@ -29,6 +30,8 @@ pub(super) struct Plan {
     pub(super) services: Vec<ServiceName>,
     /// What a person should know.
     pub(super) notes: Vec<String>,
+    /// Strays to be looked for before anything of this is started.
+    pub(super) hunt: Option<Hunt>,
 }
 
 /// Knows the project and what is wanted of it.
@@ -43,11 +46,17 @@ pub(super) struct Planner {
     told: BTreeSet<ServiceName>,
     /// What the next person who asks for something should know.
     news: Vec<String>,
+    hunts: Arc<Hunts>,
 }
 
 impl Planner {
-    pub(super) fn new(home: Home, intents: BTreeMap<ServiceName, Intent>, kept: Option<Good>) -> Planner {
-        Planner { home, intents, project: None, kept, told: BTreeSet::new(), news: Vec::new() }
+    pub(super) fn new(
+        home: Home,
+        intents: BTreeMap<ServiceName, Intent>,
+        kept: Option<Good>,
+        hunts: Arc<Hunts>,
+    ) -> Planner {
+        Planner { home, intents, project: None, kept, told: BTreeSet::new(), news: Vec::new(), hunts }
     }
 
     /// Remembers something for the next person who asks for a change.
@@ -77,6 +86,7 @@ impl Planner {
         let options = LoadOptions { config: config.map(ToOwned::to_owned), trust };
         let project = load::load(&self.home.root, &options).map_err(problem::error)?;
         let project = Arc::new(project);
+        self.hunts.learn(&project);
         self.project = Some(project.clone());
         Ok(project)
     }

@@ -12,14 +12,16 @@ use tokio::task::JoinHandle;
 use super::Ground;
 use super::dialogue::Dialogue;
 use super::hooks::Hooks;
+use super::keeper::Keeper;
 use super::spawn::{self, Shim};
+use crate::shim::client;
 use crate::shim::record::InstanceRecord;
 use crate::shim::spec::{Linger, ShimSpec};
 use crate::shim::wire::{Event, Order};
 use crate::sys::os;
 use crate::sys::process::{self, Identity};
 use crate::task::environment::Environment;
-use crate::task::id::{Artifact, RunId};
+use crate::task::id::{Artifact, InstanceId, RunId};
 use crate::task::spec::{ProbeTarget, RunSpec};
 use crate::worker::probe::{self, ProbeContext};
 use crate::worker::{Outcome, RunReport, Signal, StartFailure, ports};
@@ -45,6 +47,8 @@ pub(super) async fn start(
         Err(failure) => ground.report(run, RunReport::StartFailed(failure)).await,
         Ok((shim, identity)) => match Dialogue::new(shim.socket) {
             Ok(dialogue) => {
+                let keeper = Keeper::new(shim.child.id(), ground.heart.feel());
+                let child = Some(shim.child);
                 Live {
                     ground,
                     run,
@@ -55,7 +59,8 @@ pub(super) async fn start(
                     signals,
                     probe: None,
                     notify: None,
-                    child: Some(shim.child),
+                    child,
+                    keeper,
                 }
                 .follow()
                 .await
@@ -77,7 +82,8 @@ pub(super) async fn adopt(
     let run = RunId(record.run);
     let identity = record.identity();
     match call(&ground, &record).await {
-        Ok(dialogue) => {
+        Ok((dialogue, shim)) => {
+            let keeper = Keeper::new(shim, ground.heart.feel());
             Live {
                 ground,
                 run,
@@ -89,6 +95,7 @@ pub(super) async fn adopt(
                 probe: None,
                 notify: None,
                 child: None,
+                keeper,
             }
             .follow()
             .await;
@@ -99,14 +106,17 @@ pub(super) async fn adopt(
 
 /// Calls the shim of a run: whoever holds the socket must be our own user. What it greets with is heard as it comes: one that is stopped says nothing
 /// until it goes on.
-async fn call(ground: &Ground, record: &InstanceRecord) -> std::io::Result<Dialogue> {
+async fn call(ground: &Ground, record: &InstanceRecord) -> std::io::Result<(Dialogue, u32)> {
     let socket = UnixStream::connect(ground.home.shim_file(&record.slot, ".sock")).await?;
-    if socket.peer_cred()?.uid() != nix::unistd::geteuid().as_raw() {
+    let peer = socket.peer_cred()?;
+    if peer.uid() != nix::unistd::geteuid().as_raw() {
         return Err(std::io::Error::from(std::io::ErrorKind::PermissionDenied));
     }
+    // The kernel knows who listens there, also while that shim is stopped; a record on disk is only a hint.
+    let shim = peer.pid().and_then(|pid| u32::try_from(pid).ok()).unwrap_or(record.shim);
     let mut dialogue = Dialogue::over(socket);
     dialogue.tell(Order::Supervisor).await;
-    Ok(dialogue)
+    Ok((dialogue, shim))
 }
 
 /// Hooks, ports, and the shim itself; then what is known of the run already, by which what it leaves behind can be found.
@@ -117,12 +127,12 @@ async fn begin(
     artifact: Option<Artifact>,
 ) -> Result<(Shim, Identity), StartFailure> {
     let hooks = hooks(ground, run, spec);
-    hooks.run(&spec.before, None).await.map_err(|message| StartFailure {
-        message: format!("before: {message}"),
+    hooks.run(&spec.before, None).await.map_err(|failure| StartFailure {
+        message: format!("before: {}", failure.message),
         port: false,
-        transient: false,
+        transient: failure.transient,
     })?;
-    ports::wait_until_free(&spec.ports).await?;
+    free_ports(ground, run, spec).await?;
     let Some(name) = spec.argv.first() else {
         return Err(StartFailure {
             message: "its configuration cannot be read, so it is not started again".to_owned(),
@@ -145,6 +155,18 @@ async fn begin(
     let own = ground.program.clone();
     let shim = ground.beside(move || spawn::spawn(&own, &shim_spec)).await;
     shim.map(|shim| (shim, identity)).map_err(|error| spawn::failure("cannot start its shim", &error))
+}
+
+/// Waits for the ports. One that is held may be held by a stray of the service.
+async fn free_ports(ground: &Ground, run: RunId, spec: &RunSpec) -> Result<(), StartFailure> {
+    if ports::first_held(&spec.ports).is_none() {
+        return Ok(());
+    }
+    let findings = ground.hunt(&spec.instance.service).await;
+    for finding in &findings {
+        ground.report(run, RunReport::Note(finding.stray.words(&finding.fate))).await;
+    }
+    ports::wait_until_free(&spec.ports, &findings).await
 }
 
 fn hooks<'a>(ground: &'a Ground, run: RunId, spec: &'a RunSpec) -> Hooks<'a> {
@@ -195,6 +217,7 @@ fn shim_spec(ground: &Ground, run: RunId, spec: &RunSpec, artifact: Option<Artif
         dir: spec.dir.clone(),
         umask: spec.caller.umask,
         nofile: spec.caller.nofile,
+        resources: spec.resources,
         tty: spec.tty,
         log_keep: spec.log_keep,
         settings: spec.settings.0.clone(),
@@ -232,6 +255,7 @@ struct Live {
     notify: Option<watch::Sender<bool>>,
     /// The shim, where it is ours to reap.
     child: Option<Child>,
+    keeper: Keeper,
 }
 
 impl Live {
@@ -242,6 +266,10 @@ impl Live {
                 event = self.dialogue.next() => event,
                 Some(signal) = self.signals.recv() => {
                     self.pass_on(signal).await;
+                    continue;
+                }
+                news = self.keeper.watch() => {
+                    self.report_all(news).await;
                     continue;
                 }
             };
@@ -266,14 +294,24 @@ impl Live {
             Signal::Kill => Order::Kill,
             Signal::Send(signal) => Order::Signal(signal),
         };
+        if !matches!(order, Order::Signal(_)) {
+            let news = self.keeper.tell();
+            self.report_all(news).await;
+        }
         self.dialogue.tell(order).await;
+    }
+
+    async fn report_all(&self, news: impl IntoIterator<Item = RunReport>) {
+        for report in news {
+            self.ground.report(self.run, report).await;
+        }
     }
 
     /// Passes on what the shim tells; an end is returned.
     async fn hear(&mut self, event: Event) -> Option<RunReport> {
         let report = match event {
-            Event::Exited { code, signal, oom } => {
-                return Some(RunReport::Exited(Outcome { code, signal, oom, lost: false }));
+            Event::Exited { code, signal, oom, killed } => {
+                return Some(RunReport::Exited(Outcome { code, signal, oom, lost: false, killed }));
             }
             Event::Failed { transient, message } => {
                 return Some(RunReport::StartFailed(StartFailure { message, port: false, transient }));
@@ -283,6 +321,7 @@ impl Live {
                     self.identity = Identity::of(pid, &self.identity.marker);
                 }
                 self.ground.report(self.run, RunReport::Started { pid }).await;
+                self.keeper.lead_by(pid);
                 self.begin_probe(pid);
                 return None;
             }
@@ -292,15 +331,18 @@ impl Live {
                 }
                 return None;
             }
-            Event::Escaped(_) => RunReport::Trouble(Some("escaped")),
-            Event::Unkillable => RunReport::Trouble(Some("unkillable")),
+            Event::Limits(limits) => RunReport::Limits(limits),
+            Event::Escaped(_) => self.keeper.look_for_escaped().await?,
+            Event::Unkillable => self.keeper.name_undying().await,
             Event::Stopping => {
                 self.end_probe();
-                return None;
+                let heard = self.keeper.heard();
+                self.report_all(heard).await;
+                RunReport::Stopping
             }
             // The shim that was found has ended since, and this is not our run.
             Event::Hello { uuid, .. } if self.uuid.as_ref().is_some_and(|ours| *ours != uuid) => {
-                return Some(RunReport::Exited(Outcome { code: None, signal: None, oom: false, lost: true }));
+                return Some(RunReport::Exited(Outcome::lost()));
             }
             Event::Hello { .. } | Event::Described { .. } | Event::Status(_) | Event::Error(_) => return None,
         };
@@ -332,8 +374,8 @@ impl Live {
 
     /// The shim is gone without a word. Its child dies with it where the system sees to that; elsewhere it is ended here.
     async fn lost(&mut self) -> RunReport {
-        end_remains(&self.ground, self.run, &self.spec.instance.to_string(), &self.identity).await;
-        RunReport::Exited(Outcome { code: None, signal: None, oom: false, lost: true })
+        end_remains(&self.ground, self.run, &self.spec.instance, &self.identity).await;
+        RunReport::Exited(Outcome::lost())
     }
 
     async fn finish(mut self, end: RunReport) {
@@ -351,8 +393,9 @@ impl Live {
     }
 }
 
-/// Kills what a dead shim left behind and is certainly the service, until nothing is left; says what it spared.
-pub(super) async fn end_remains(ground: &Ground, run: RunId, slot: &str, identity: &Identity) {
+/// Kills what a dead shim left behind and is certainly the service, until nothing is left; then in its control group, whoever is there. Says what it
+/// spared.
+pub(super) async fn end_remains(ground: &Arc<Ground>, run: RunId, instance: &InstanceId, identity: &Identity) {
     let until = tokio::time::Instant::now() + PATIENCE;
     loop {
         let identity = identity.clone();
@@ -360,10 +403,13 @@ pub(super) async fn end_remains(ground: &Ground, run: RunId, slot: &str, identit
         let remains = looked.unwrap_or_default();
         if remains.signalled == 0 || tokio::time::Instant::now() >= until {
             for spared in remains.spared {
-                ground.report(run, RunReport::Note(spared.words(slot))).await;
+                ground.report(run, RunReport::Note(spared.words(&instance.to_string()))).await;
             }
-            return;
+            break;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    let (ground, folder) = (ground.clone(), ground.home.instance_run(instance));
+    // The next run of this slot does it otherwise.
+    drop(tokio::task::spawn_blocking(move || client::clear_groups(&ground.home, &folder)).await);
 }

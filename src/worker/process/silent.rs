@@ -13,7 +13,7 @@ use crate::shim::{client, survey};
 use crate::task::id::RunId;
 use crate::task::spec::RunSpec;
 use crate::worker::probe::{self, ProbeContext};
-use crate::worker::{Outcome, RunReport, Signal};
+use crate::worker::{Outcome, RunReport, Signal, Trouble};
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -25,13 +25,12 @@ pub(super) async fn follow(
     spec: Arc<RunSpec>,
     mut signals: mpsc::Receiver<Signal>,
 ) {
-    let run = RunId(record.run);
+    let (run, instance) = (RunId(record.run), spec.instance.clone());
     let mut probe = None;
     if lives(&ground, &record).await {
         ground.report(run, RunReport::Started { pid: record.pid }).await;
-        ground.report(run, RunReport::Trouble(Some("unknown"))).await;
-        let words = format!("{} runs and the socket of its shim is gone: it is watched from outside", record.slot);
-        ground.report(run, RunReport::Note(words)).await;
+        let words = "the socket of its shim is gone, so it is watched from outside".to_owned();
+        ground.report(run, RunReport::Trouble(Trouble::Unknown, Some(words))).await;
         let log_dir = ground.home.instance_logs(&spec.instance);
         let context = ProbeContext { run, spec, pid: record.pid, log_dir, notify: None };
         probe = Some(probe::spawn(context, ground.sink.clone()));
@@ -46,10 +45,10 @@ pub(super) async fn follow(
         probe.abort();
     }
     let outcome = match survey::exit_of(&ground.home, &record) {
-        Some(exit) => Outcome { code: exit.code, signal: exit.signal, oom: exit.oom, lost: false },
+        Some(exit) => Outcome { code: exit.code, signal: exit.signal, oom: exit.oom, lost: false, killed: exit.killed },
         None => {
-            end_remains(&ground, run, &record.slot, &record.identity()).await;
-            Outcome { code: None, signal: None, oom: false, lost: true }
+            end_remains(&ground, run, &instance, &record.identity()).await;
+            Outcome::lost()
         }
     };
     ground.report(run, RunReport::Exited(outcome)).await;
