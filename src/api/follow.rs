@@ -155,7 +155,10 @@ impl Follow {
             match place {
                 Place::Met | Place::Pending(_) => {}
                 Place::Failed(why) => {
-                    details.push(format!("{name}: {why}"));
+                    details.push(match self.ask {
+                        Ask::Stop => why,
+                        _ => format!("{name}: {why}"),
+                    });
                     failed.push(name);
                 }
                 Place::Blocked(why) => {
@@ -180,7 +183,10 @@ impl Follow {
             1 => message.push_str(", and 1 service is blocked"),
             n => message.push_str(&format!(", and {n} services are blocked")),
         }
-        let hints = first.map(|name| vec![format!("orchestra why {name}"), format!("orchestra logs {name}")]);
+        let hints = first.map(|name| match self.ask {
+            Ask::Stop => vec![format!("it ends as soon as it can; `orchestra why {name}` shows it")],
+            _ => vec![format!("orchestra why {name}"), format!("orchestra logs {name}")],
+        });
         Some(Failure { kind: "failed".into(), message, details, causes: Vec::new(), hints: hints.unwrap_or_default() })
     }
 }

@@ -4,8 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::oracle::{self, Oracle};
-use super::report;
+use nix::sys::signal::Signal;
+
+use super::oracle::Oracle;
+use super::{proc, report};
 use crate::support::{Fleet, cgroups, eventually};
 
 const ROW: u32 = 45;
@@ -58,7 +60,10 @@ fn too_much_memory_is_told_and_tried_again() {
     oracle.holds(&fleet);
     fleet.orchestra(&["stop"]).ok();
     assert_eq!(groups(&fleet, &places), Vec::<PathBuf>::new());
-    report::record(ROW, "64 MiB taken of 32 MiB allowed: `oom`, restarted by policy, ready again; no group left after `stop`");
+    report::record(
+        ROW,
+        "64 MiB taken of 32 MiB allowed: `oom`, restarted by policy, ready again; no group left after `stop`",
+    );
 }
 
 #[test]
@@ -72,12 +77,9 @@ fn cpu_time_is_held() {
     std::thread::sleep(std::time::Duration::from_secs(2));
     let percent = fleet.instance("spin.1")["cpu_percent"].as_f64().unwrap();
     assert!(percent <= 30.0, "{percent} % of a core");
-    let shim_died = fleet.path(".orchestra/run/spin/1/instance.json");
-    let record: serde_json::Value = serde_json::from_str(&fs::read_to_string(shim_died).unwrap()).unwrap();
     // A killed shim leaves its group, which the next one takes over; `stop` removes it.
-    let shim = nix::unistd::Pid::from_raw(record["shim"].as_i64().unwrap() as i32);
     let old = fleet.pid("spin.1");
-    nix::sys::signal::kill(shim, nix::sys::signal::Signal::SIGKILL).unwrap();
+    proc::send(proc::shim_of(&fleet, "spin.1"), Signal::SIGKILL);
     eventually("another copy", || fleet.instance("spin.1")["pid"].as_i64().filter(|pid| *pid != i64::from(old)));
     assert_eq!(groups(&fleet, &places).len(), 1);
     fleet.orchestra(&["stop"]).ok();
@@ -93,7 +95,7 @@ fn knowledge_survives_the_supervisor() {
     fleet.orchestra(&["start"]).ok();
     let (limits, old) = (fleet.instance("api.1")["limits"].clone(), fleet.supervisor());
     assert_eq!(limits["enforced"], true, "{limits}");
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(old), nix::sys::signal::Signal::SIGKILL).unwrap();
+    proc::send(old, Signal::SIGKILL);
     eventually("another supervisor", || fleet.ps()["supervisor"]["pid"].as_i64().filter(|pid| *pid != i64::from(old)));
     eventually("the limits to be known", || (fleet.instance("api.1")["limits"] == limits).then_some(()));
 }
@@ -139,7 +141,7 @@ fn only_the_service_is_offered_to_the_kernel() {
     fleet.toy("api", &[], "");
     fleet.orchestra(&["start"]).ok();
     let api = fleet.pid("api.1");
-    let shim = oracle::parent(api).unwrap();
+    let shim = proc::shim_of(&fleet, "api.1");
     let found = (adj(api), adj(shim), adj(fleet.supervisor()));
     assert_eq!(found, (Some((ours + 200).min(1000)), Some(ours), Some(ours)));
     report::record(ROW, format!("oom_score_adj of service, shim and supervisor: {found:?}"));

@@ -3,11 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
 use super::oracle::Oracle;
-use super::report;
+use super::{proc, report};
 use crate::support::cgroups::Group;
 use crate::support::{Fleet, eventually};
 
@@ -20,7 +19,11 @@ fn no_process_can_be_made() {
     };
     let fleet = Fleet::new();
     for name in ["victim", "other"] {
-        fleet.toy(name, &[], "live: {exec: [\"true\"], interval: 100ms, failures: 2}\nrestart: {policy: always, delay: 200ms}");
+        fleet.toy(
+            name,
+            &[],
+            "live: {exec: [\"true\"], interval: 100ms, failures: 2}\nrestart: {policy: always, delay: 200ms}",
+        );
     }
     fleet.toy("hooked", &[], "before: [[\"true\"]]");
     fleet.orchestra(&["start"]).ok();
@@ -28,12 +31,13 @@ fn no_process_can_be_made() {
     group.take(fleet.supervisor());
     group.limit(Some(group.count()));
     for name in ["victim.1", "hooked.1"] {
-        kill(Pid::from_raw(fleet.pid(name)), Signal::SIGKILL).unwrap();
+        proc::send(fleet.pid(name), Signal::SIGKILL);
     }
     for name in ["victim.1", "hooked.1"] {
         eventually("two tries", || {
             let instance = fleet.instance(name);
-            (instance["last_exit"]["reason"] == "start-failed" && instance["restarts"].as_i64() >= Some(3)).then_some(())
+            (instance["last_exit"]["reason"] == "start-failed" && instance["restarts"].as_i64() >= Some(3))
+                .then_some(())
         });
     }
     let words = |service| fleet.orchestra(&["why", service]).ok().stdout;
@@ -42,7 +46,10 @@ fn no_process_can_be_made() {
     assert!(hooked.contains("before: `true`: resource temporarily unavailable"), "{hooked}");
     // A probe that could not be asked has not failed.
     let calm = fleet.instance("other.1");
-    assert_eq!((calm["pid"].as_i64(), &calm["state"], &calm["restarts"]), (Some(other.into()), &"ready".into(), &0.into()));
+    assert_eq!(
+        (calm["pid"].as_i64(), &calm["state"], &calm["restarts"]),
+        (Some(other.into()), &"ready".into(), &0.into())
+    );
     group.limit(None);
     let back = fleet.until("victim.1", "ready");
     fleet.until("hooked.1", "ready");
@@ -50,7 +57,12 @@ fn no_process_can_be_made() {
     oracle.holds(&fleet);
     fleet.orchestra(&["stop"]).ok();
     let tries = back["restarts"].as_i64().unwrap();
-    report::record(18, format!("EAGAIN for the supervisor: {tries} tries, then ready by itself; the other copy kept its pid, and its exec probe that could not be asked did not count"));
+    report::record(
+        18,
+        format!(
+            "EAGAIN for the supervisor: {tries} tries, then ready by itself; the other copy kept its pid, and its exec probe that could not be asked did not count"
+        ),
+    );
 }
 
 /// Row 18: the shim is there, and its child cannot be.
@@ -65,7 +77,7 @@ fn a_shim_cannot_make_its_child() {
     fleet.orchestra(&["start"]).ok();
     group.take(fleet.supervisor());
     group.limit(Some(group.count() + 1));
-    kill(Pid::from_raw(fleet.pid("victim.1")), Signal::SIGKILL).unwrap();
+    proc::send(fleet.pid("victim.1"), Signal::SIGKILL);
     eventually("two tries", || (fleet.instance("victim.1")["restarts"].as_i64() >= Some(3)).then_some(()));
     let why = fleet.orchestra(&["why", "victim"]).ok().stdout;
     assert!(why.contains("could not start: cannot make a process: resource temporarily unavailable"), "{why}");
@@ -125,7 +137,8 @@ fn a_fork_bomb_is_emptied() {
         let ms = explode(&group, flags, resources);
         // The promise, where nothing else runs; elsewhere the bomb and other tests share the machine with whoever answers.
         assert!(!cfg!(feature = "faults") || ms <= 2000, "{flags:?} {resources}: {ms} ms");
-        let words = format!("{} {}", if flags.is_empty() { "in its group" } else { "each in a session of its own" }, resources);
+        let words =
+            format!("{} {}", if flags.is_empty() { "in its group" } else { "each in a session of its own" }, resources);
         let said = format!("a bomb of {most} processes, {}: grace 1 s, empty {ms} ms after the request", words.trim());
         measured.push(said);
     }

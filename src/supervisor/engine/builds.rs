@@ -142,8 +142,7 @@ impl Engine {
     /// A build that cannot be started now is tried again by its worker; a person is told why it takes so long, once.
     pub(super) fn build_waits(&mut self, run: RunId, words: &str, now: Moment, out: &mut Vec<Effect>) {
         let Some(Owner::Builds(keys)) = self.runs.get(&run) else { return };
-        let services: Vec<_> =
-            keys.iter().filter_map(|key| Some(self.builds.get(key)?.spec.service.clone())).collect();
+        let services: Vec<_> = keys.iter().filter_map(|key| Some(self.builds.get(key)?.spec.service.clone())).collect();
         let message = format!("the build waits, and is tried again: {words}");
         for service in services {
             let newest = self.services.get(&service).and_then(|service| service.happenings.back());

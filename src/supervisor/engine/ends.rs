@@ -90,6 +90,8 @@ impl Engine {
         };
         let message = match (trouble, before, words) {
             (Trouble::Debugged, _, _) => return,
+            (Trouble::Escaped, None, Some(words)) => format!("{id}: {words}"),
+            (Trouble::Escaped, _, _) => return,
             (_, None, Some(words)) => format!("{id} is {}: {words}", trouble.word()),
             (_, Some(_), None) => format!("{id} is no longer {}", trouble.word()),
             (_, Some(_), Some(_)) | (_, None, None) => return,
@@ -342,7 +344,7 @@ impl Slot {
     /// How its newest end came about, where SIGKILL had to help.
     pub(super) fn killed_words(&self) -> Option<String> {
         let exit = self.exits.last().filter(|exit| exit.killed)?;
-        let who = if exit.signal == Some(9) { "it" } else { "a process it left behind" };
+        let who = if exit.code.is_none() { "it" } else { "a process it left behind" };
         Some(match self.grace.unwrap_or(self.launch.stop.grace) {
             Duration::ZERO => format!("{who} was killed at once"),
             grace => format!("{who} was killed after the grace of {grace:?}"),

@@ -223,7 +223,8 @@ mod tests {
         for output in passes {
             assert!(ran_out(output.as_bytes()).is_some(), "{output}");
         }
-        for output in ["", "main.go:3:2: undefined: fork/exec", "a.go:1:1: \"resource temporarily unavailable\" unused"] {
+        for output in ["", "main.go:3:2: undefined: fork/exec", "a.go:1:1: \"resource temporarily unavailable\" unused"]
+        {
             assert_eq!(ran_out(output.as_bytes()), None, "{output}");
         }
     }
