@@ -62,7 +62,7 @@ fn waits_for_program(prey: &[Result<Prey<'_>, Fate>], at: usize) -> bool {
     let Some(Ok(go)) = prey.get(at) else { return false };
     let is_program = |other: &Prey<'_>| other.stray.rule == Rule::GoRunProgram && other.stray.parent.0 == go.stray.pid;
     let holds_up = |other: &Prey<'_>| other.fate.as_ref().is_none_or(|(_, since)| since.elapsed() < BY_ITSELF);
-    go.stray.rule == Rule::GoRun && prey.iter().flatten().any(|other| is_program(&other) && holds_up(other))
+    go.stray.rule == Rule::GoRun && prey.iter().flatten().any(|other| is_program(other) && holds_up(other))
 }
 
 impl Prey<'_> {

@@ -82,7 +82,7 @@ struct Second<'a> {
 }
 
 impl Second<'_> {
-    fn run(&self, args: &[&str]) -> crate::support::Output {
+    fn run(&self, args: &[&str]) -> crate::support::output::Output {
         let mut command = self.fleet.command(args);
         command.current_dir(&self.root).env("PWD", &self.root);
         self.fleet.run(command)
