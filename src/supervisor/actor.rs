@@ -181,9 +181,15 @@ impl Actor {
 
     fn request(&mut self, request: Request, reply: oneshot::Sender<Result<Accepted, Error>>) {
         self.mend_home();
+        let named = !request.select.is_empty();
+        let stops = matches!(request.verb, Verb::Stop { .. });
         match self.planner.plan(request) {
-            Ok(Plan { events, services, notes, hunt }) => {
+            Ok(Plan { events, mut services, mut notes, hunt }) => {
                 hunt.into_iter().for_each(|hunt| self.begin_hunt(hunt));
+                if stops {
+                    let resting = services.extract_if(.., |name| self.engine.is_at_rest(name)).filter(|_| named);
+                    notes.extend(resting.map(|name| format!("`{name}` was not running")));
+                }
                 for event in events {
                     self.feed(event);
                 }

@@ -168,6 +168,10 @@ pub async fn spawn(home: Home) -> Result<(Handle, JoinHandle<()>), Error> {
     }
     let (intents, corrupt) = intent::load(&home.state())?;
     let last = last::load(&home.state())?;
+    for lost in resume::copies(&home).iter().filter(|copy| !copy.live && copy.exit.is_none()) {
+        // Its shim died while nobody was there to see it, and may have left something.
+        client::end_lost(&lost.record);
+    }
     let newest = client::records(&home).iter().map(|found| found.record.run).max().unwrap_or(0);
     let hunts = Arc::new(Hunts::new(home.clone()));
     let mut planner = Planner::new(home.clone(), intents, hunts.clone());

@@ -13,6 +13,7 @@ use crate::services::buildid;
 use crate::shim::client;
 use crate::shim::record::{ExitRecord, InstanceRecord};
 use crate::store::last::{LastInstance, LastService};
+use crate::sys::fd::wall_us;
 use crate::sys::home::Home;
 use crate::task::environment::Environment;
 use crate::task::id::{Artifact, BuildKey, InstanceId, RunId, ServiceName, Settings};
@@ -71,7 +72,7 @@ pub(super) fn begin(planner: &mut Planner, copies: &[Copy], last: &[LastService]
     let adoptions = live.iter().map(adoption).collect();
     let ended = ended(&services, copies, last);
     let told = services.iter().map(|(spec, _)| spec.name.clone()).collect();
-    let past = past(copies, last);
+    let past = past(copies, last, wall_us());
     let resume = Event::Resume(Resume { services, artifacts, adoptions, ended, past });
     Beginning { events: std::iter::once(resume).chain(planner.known_rest(&told)).collect(), adopt, complaints }
 }
@@ -147,7 +148,7 @@ fn ended(services: &[(ServiceSpec, Desired)], copies: &[Copy], last: &[LastServi
 }
 
 /// What is remembered of every service, with the ends that no supervisor saw.
-fn past(copies: &[Copy], last: &[LastService]) -> BTreeMap<ServiceName, Past> {
+fn past(copies: &[Copy], last: &[LastService], now_us: i64) -> BTreeMap<ServiceName, Past> {
     let mut out: BTreeMap<ServiceName, Past> = BTreeMap::new();
     for service in last {
         let Some(name) = ServiceName::fold(&service.name) else { continue };
@@ -161,9 +162,18 @@ fn past(copies: &[Copy], last: &[LastService]) -> BTreeMap<ServiceName, Past> {
         out.insert(name, past);
     }
     for copy in copies.iter().filter(|copy| !copy.live) {
-        let Some(exit) = &copy.exit else { continue };
         let past = out.entry(copy.instance.service.clone()).or_default();
         let (_, exits) = past.copies.entry(copy.instance.number).or_default();
+        let Some(exit) = &copy.exit else {
+            // Its shim died, and nobody was there to see it: all that is known is that it was over by now.
+            if exits.last().is_none_or(|newest| newest.at_us < copy.record.started_us) {
+                let words = format!("{} was lost: its shim died while no supervisor ran", copy.instance);
+                past.happenings.push(Happening { at_us: now_us, message: words });
+                let (code, signal, reason) = (None, None, Reason::Lost);
+                exits.push(ExitView { code, signal, reason, killed: false, at_us: now_us });
+            }
+            continue;
+        };
         if exits.last().is_none_or(|newest| newest.at_us < exit.ended_us) {
             let reason = match exit {
                 ExitRecord { stopped: true, .. } => Reason::Stopped,
@@ -171,7 +181,13 @@ fn past(copies: &[Copy], last: &[LastService]) -> BTreeMap<ServiceName, Past> {
                 ExitRecord { signal: Some(_), .. } => Reason::Signal,
                 ExitRecord { .. } => Reason::Exit,
             };
-            exits.push(ExitView { code: exit.code, signal: exit.signal, reason, at_us: exit.ended_us });
+            exits.push(ExitView {
+                code: exit.code,
+                signal: exit.signal,
+                reason,
+                killed: exit.killed,
+                at_us: exit.ended_us,
+            });
         }
     }
     out

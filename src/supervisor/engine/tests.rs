@@ -204,7 +204,7 @@ impl World {
         self.live.remove(&run);
         self.event(Event::Report(
             run,
-            RunReport::Exited(Outcome { code: Some(code), signal: None, oom: false, lost: false }),
+            RunReport::Exited(Outcome { code: Some(code), signal: None, oom: false, lost: false, killed: false }),
         ));
     }
 
@@ -576,7 +576,7 @@ fn a_resumed_fleet_keeps_what_runs_and_starts_what_died() {
         started_us: 5,
     };
     world.live.insert(RunId(41), Work::Run { spec: run_spec("api", 1, "s1"), artifact: None });
-    let exit = ExitView { code: None, signal: Some(9), reason: Reason::Signal, at_us: 4 };
+    let exit = ExitView { code: None, signal: Some(9), reason: Reason::Signal, killed: false, at_us: 4 };
     let past = Past {
         happenings: vec![Happening { at_us: 4, message: "api.1 was ended by signal 9".into() }],
         copies: [(1, (3, vec![exit.clone()]))].into(),
@@ -795,7 +795,7 @@ fn a_hunt_holds_up_whoever_waits_and_no_stop() {
     assert_eq!(world.engine.snapshot().notes.len(), 1);
     world.stop(&["api"]);
     world.live.remove(&run);
-    let outcome = Outcome { code: Some(0), signal: None, oom: false, lost: false };
+    let outcome = Outcome { code: Some(0), signal: None, oom: false, lost: false, killed: false };
     world.event(Event::Report(run, RunReport::Exited(outcome)));
     assert_eq!(settled(&world), Settled::Met);
     for _ in 0..2 {

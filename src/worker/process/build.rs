@@ -87,7 +87,9 @@ async fn listen(dialogue: &mut Dialogue, signals: &mut mpsc::Receiver<Signal>) -
             }
         };
         match event {
-            Some(Event::Exited { code, signal, oom }) => return Ok(Outcome { code, signal, oom, lost: false }),
+            Some(Event::Exited { code, signal, oom, killed }) => {
+                return Ok(Outcome { code, signal, oom, lost: false, killed });
+            }
             Some(Event::Failed { message, .. }) => return Err(failed(message)),
             Some(_) => {}
             None => return Err(failed("the build was interrupted: its shim died".to_owned())),

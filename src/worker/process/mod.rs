@@ -3,9 +3,11 @@
 //! One small task per run speaks with its shim over a socket; nothing here holds a service's pipe. Starting a shim blocks for about a millisecond, so
 //! it happens on a few threads beside the reactor.
 
+mod beat;
 mod build;
 mod dialogue;
 mod hooks;
+mod keeper;
 mod run;
 mod spawn;
 
@@ -40,6 +42,7 @@ pub(super) struct Ground {
     pub(super) program: PathBuf,
     pub(super) spawners: Semaphore,
     pub(super) hunts: Arc<Hunts>,
+    heart: beat::Heart,
 }
 
 impl Ground {
@@ -76,7 +79,8 @@ impl ProcessWorker {
     pub fn new(home: Home, sink: Sink, linger: Linger, hunts: Arc<Hunts>) -> std::io::Result<ProcessWorker> {
         let project = home.runtime.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let program = crate::sys::os::own_program()?;
-        let ground = Ground { home, sink, project, linger, program, spawners: Semaphore::new(SPAWNERS), hunts };
+        let (spawners, heart) = (Semaphore::new(SPAWNERS), beat::Heart::start());
+        let ground = Ground { home, sink, project, linger, program, spawners, hunts, heart };
         Ok(ProcessWorker { ground: Arc::new(ground), runs: HashMap::new() })
     }
 

@@ -8,10 +8,14 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use super::super::StartFailure;
 use crate::shim::spec::ShimSpec;
 use crate::task::environment::Environment;
+
+/// A shim reads its spec within a millisecond.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A shim that was just started, and the way to it.
 pub(super) struct Shim {
@@ -23,7 +27,7 @@ pub(super) struct Shim {
 pub(super) fn spawn(program: &Path, spec: &ShimSpec) -> io::Result<Shim> {
     let bytes = spec.encode()?;
     let (mut ours, theirs) = UnixStream::pair()?;
-    let child = Command::new(program)
+    let mut child = Command::new(program)
         .arg0("orchestra")
         .arg("__shim")
         // For people who look at a process list.
@@ -32,8 +36,13 @@ pub(super) fn spawn(program: &Path, spec: &ShimSpec) -> io::Result<Shim> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
-    ours.write_all(&bytes)?;
-    ours.set_nonblocking(true)?;
+    // A shim that is stopped before it has read all must hold up nobody.
+    let told = ours.set_write_timeout(Some(PATIENCE)).and_then(|()| ours.write_all(&bytes));
+    if let Err(error) = told.and_then(|()| ours.set_nonblocking(true)) {
+        child.kill()?;
+        child.wait()?;
+        return Err(error);
+    }
     Ok(Shim { child, socket: ours })
 }
 
