@@ -10,6 +10,7 @@ pub mod config;
 pub mod scheduler;
 pub mod sys;
 // L2: one subject each.
+pub mod gotest;
 pub mod logs;
 pub mod rerun;
 pub mod services;

@@ -10,7 +10,7 @@ use regex::Regex;
 const LAYERS: [&[&str]; 8] = [
     &["error", "task"],
     &["config", "scheduler", "sys"],
-    &["logs", "rerun", "services", "shim", "store", "vendors"],
+    &["gotest", "logs", "rerun", "services", "shim", "store", "vendors"],
     &["project", "strays", "worker"],
     &["supervisor"],
     &["api"],

@@ -10,9 +10,10 @@ use crate::api::{convert, wire};
 use crate::error::{Error, Kind};
 use crate::project::Project;
 use crate::shim::{client as shims, survey};
-use crate::store::{good, intent};
+use crate::store::{good, intent, tested};
 use crate::supervisor::{disk, ground};
 use crate::sys::home::Home;
+use crate::task::id::ServiceName;
 
 /// Whether any instance is alive, supervisor or not. Records that nobody can read are set aside and named.
 pub(super) fn anything_lives(output: &Output, home: &Home) -> bool {
@@ -73,8 +74,22 @@ async fn ask<T>(home: &Home, question: impl AsyncFn(&mut Client) -> Result<T, Er
     Ok(None)
 }
 
-/// What `ps` answers: the supervisor's word, or what the files say.
+/// What `ps` answers: the supervisor's word, or what the files say; with the newest tests, which are in files.
 pub(super) async fn ps(output: &Output, place: &Place, project: Option<&Project>) -> Result<wire::Ps, Error> {
+    let mut ps = without_tests(output, place, project).await?;
+    for service in ps.services.iter_mut().filter(|service| service.test.is_none()) {
+        let last = ServiceName::fold(&service.name).and_then(|name| tested::load(&place.home.state(), &name));
+        service.test = last.map(|last| {
+            let at = convert::time(last.at_us);
+            serde_json::json!({
+                "state": last.state, "passed": last.passed, "failed": last.failed, "skipped": last.skipped, "at": at, "run": last.run,
+            })
+        });
+    }
+    Ok(ps)
+}
+
+async fn without_tests(output: &Output, place: &Place, project: Option<&Project>) -> Result<wire::Ps, Error> {
     if let Some(answer) = ask(&place.home, async |client| client.ps().await).await? {
         return Ok(answer);
     }

@@ -7,7 +7,7 @@ use clap_complete::engine::ArgValueCompleter;
 
 use super::{
     build, complete, completions, doctor, export, init, kill, man, ps, restart, scale, schema, show, start, stop,
-    strays, why,
+    strays, test, why,
 };
 
 /// Builds, runs, watches over and logs a fleet of Go services.
@@ -82,6 +82,8 @@ pub(super) enum Command {
     Restart(restart::Args),
     /// Build services without starting them
     Build(build::Args),
+    /// Run the tests of services and of the packages they import
+    Test(test::Args),
     /// Show every instance: state, pid, ports, restarts, CPU, memory, age, health
     Ps(ps::Args),
     /// Show what services wrote, merged by arrival
@@ -201,6 +203,7 @@ mod tests {
             "orchestra kill -s 15 api",
             "orchestra scale api=3 web=file",
             "orchestra export --format env api",
+            "orchestra test api ~web -v -r --acceptance --cover --junit out.xml",
         ] {
             assert!(parse(line).is_ok(), "{line}");
         }

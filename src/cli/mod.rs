@@ -31,6 +31,7 @@ mod stop;
 mod strays;
 mod supervisor;
 mod table;
+mod test;
 mod text;
 mod why;
 
@@ -70,6 +71,7 @@ fn dispatch(context: &Context, command: Command) -> Result<(), Error> {
         Command::Stop(args) => stop::run(context, &args),
         Command::Restart(args) => restart::run(context, &args),
         Command::Build(args) => build::run(context, &args),
+        Command::Test(args) => test::run(context, &args),
         Command::Ps(args) => ps::run(context, &args),
         Command::Why(args) => why::run(context, &args),
         Command::Scale(args) => scale::run(context, &args),

@@ -87,6 +87,11 @@ impl Output {
         Output { lively: false, ..self.clone() }
     }
 
+    /// The same for what is told on the way to what is printed as JSON.
+    pub(super) fn for_people(&self) -> Output {
+        Output { format: Format::Text, ..self.clone() }
+    }
+
     /// What is printed as JSON tells of the error, too: it is not printed again.
     pub(super) fn has_told(&self) {
         self.told.set(true);

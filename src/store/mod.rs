@@ -4,6 +4,7 @@
 pub mod good;
 pub mod intent;
 pub mod last;
+pub mod tested;
 
 use std::ffi::OsStr;
 use std::fs;

@@ -62,7 +62,7 @@ fn waits_for_program(prey: &[Result<Prey<'_>, Fate>], at: usize) -> bool {
     let Some(Ok(go)) = prey.get(at) else { return false };
     let is_program = |other: &Prey<'_>| other.stray.rule == Rule::GoRunProgram && other.stray.parent.0 == go.stray.pid;
     let holds_up = |other: &Prey<'_>| other.fate.as_ref().is_none_or(|(_, since)| since.elapsed() < BY_ITSELF);
-    go.stray.rule == Rule::GoRun && prey.iter().flatten().any(|other| is_program(&other) && holds_up(other))
+    go.stray.rule == Rule::GoRun && prey.iter().flatten().any(|other| is_program(other) && holds_up(other))
 }
 
 impl Prey<'_> {
@@ -122,5 +122,55 @@ impl Prey<'_> {
             Some(verdict) => Err(verdict.veto.map(|veto| veto.to_string()).unwrap_or_default()),
             None => Err("it is no stray any more".to_owned()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::sys::home::Home;
+    use crate::sys::inspect;
+
+    #[test]
+    fn a_number_that_became_anothers_gets_no_signal() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().to_owned();
+        let ground =
+            Ground { home: Home { dot: root.join(".orchestra"), runtime: root.join("run"), root }, caller: None };
+        let targets = [Target { service: "api".into(), grace: Duration::ZERO, ..Target::default() }];
+        let mut innocent = Command::new("sleep").arg("1000").spawn().unwrap();
+        let start_time = inspect::stat(innocent.id()).unwrap().start_time;
+        let stray = |pid, start_time, exe: &str| Stray {
+            service: "api".into(),
+            pid,
+            start_time,
+            rule: Rule::InFolder,
+            veto: None,
+            exe: exe.into(),
+            is_deleted: false,
+            argv: Vec::new(),
+            cwd: None,
+            parent: (std::process::id(), None),
+        };
+        // Another process with the number, another program in the same process, and a service that is gone.
+        let sleep = inspect::exe(innocent.id()).unwrap().path;
+        let sleep = sleep.to_str().unwrap();
+        let mut strays = vec![
+            stray(innocent.id(), start_time + 1, sleep),
+            stray(innocent.id(), start_time, "/w/api/api"),
+            stray(innocent.id(), start_time, sleep),
+        ];
+        strays.push(Stray { service: "gone".into(), ..strays[2].clone() });
+        let fates = end(&strays, &targets, &ground, &AtomicBool::new(false));
+        assert!(fates.iter().all(|fate| matches!(fate, Fate::Left(_))), "{fates:?}");
+        assert!(innocent.try_wait().unwrap().is_none());
+        let cancelled = end(&strays, &targets, &ground, &AtomicBool::new(true));
+        assert!(cancelled.iter().all(|fate| matches!(fate, Fate::Left(_))), "{cancelled:?}");
+        innocent.kill().unwrap();
+        innocent.wait().unwrap();
+        let gone = stray(innocent.id(), start_time, sleep);
+        assert_eq!(end(&[gone], &targets, &ground, &AtomicBool::new(false)), [Fate::Ended]);
     }
 }

@@ -171,7 +171,11 @@ pub fn number(fd: &impl AsRawFd) -> i32 {
 
 /// The words of an errno as they read inside a sentence: `permission denied`.
 pub fn errno_words(errno: i32) -> String {
-    let words = nix::errno::Errno::from_raw(errno).desc();
+    let words = match errno {
+        // "Try again" is no reason, and the same for a fork that found no room.
+        libc::EAGAIN => "resource temporarily unavailable",
+        _ => nix::errno::Errno::from_raw(errno).desc(),
+    };
     let mut chars = words.chars();
     chars.next().map(|first| first.to_ascii_lowercase().to_string() + chars.as_str()).unwrap_or_default()
 }
@@ -194,5 +198,6 @@ mod tests {
     #[test]
     fn errno_reads_inside_a_sentence() {
         assert_eq!(errno_words(libc::EACCES), "permission denied");
+        assert_eq!(errno_words(libc::EAGAIN), "resource temporarily unavailable");
     }
 }

@@ -45,7 +45,7 @@ fn fleet() -> Fleet {
     fleet.toy("deaf", &["-ignore-term"], "stop: {grace: 300ms}");
     fleet.toy("parent", &["-child"], "stop: {grace: 500ms}");
     fleet.toy("daemon", &["-child", "-escape"], "stop: {grace: 500ms}");
-    fleet.toy("short", &["-exit-in", "700ms"], "restart: always");
+    fleet.toy("short", &["-exit-in", "4s"], "restart: always");
     fleet.toy("flood", &["-flood"], "scale: 2");
     fleet.write("orchestra.yml", "logs: {keep: 4MiB}\n");
     fleet

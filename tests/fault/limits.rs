@@ -4,9 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use nix::sys::signal::Signal;
+
 use super::oracle::Oracle;
-use super::proc;
-use super::report;
+use super::{proc, report};
 use crate::support::{Fleet, cgroups, eventually};
 
 const ROW: u32 = 45;
@@ -76,12 +77,9 @@ fn cpu_time_is_held() {
     std::thread::sleep(std::time::Duration::from_secs(2));
     let percent = fleet.instance("spin.1")["cpu_percent"].as_f64().unwrap();
     assert!(percent <= 30.0, "{percent} % of a core");
-    let shim_died = fleet.path(".orchestra/run/spin/1/instance.json");
-    let record: serde_json::Value = serde_json::from_str(&fs::read_to_string(shim_died).unwrap()).unwrap();
     // A killed shim leaves its group, which the next one takes over; `stop` removes it.
-    let shim = nix::unistd::Pid::from_raw(record["shim"].as_i64().unwrap() as i32);
     let old = fleet.pid("spin.1");
-    nix::sys::signal::kill(shim, nix::sys::signal::Signal::SIGKILL).unwrap();
+    proc::send(proc::shim_of(&fleet, "spin.1"), Signal::SIGKILL);
     eventually("another copy", || fleet.instance("spin.1")["pid"].as_i64().filter(|pid| *pid != i64::from(old)));
     assert_eq!(groups(&fleet, &places).len(), 1);
     fleet.orchestra(&["stop"]).ok();
@@ -97,8 +95,12 @@ fn knowledge_survives_the_supervisor() {
     fleet.orchestra(&["start"]).ok();
     let (limits, old) = (fleet.instance("api.1")["limits"].clone(), fleet.supervisor());
     assert_eq!(limits["enforced"], true, "{limits}");
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(old), nix::sys::signal::Signal::SIGKILL).unwrap();
-    eventually("another supervisor", || fleet.ps()["supervisor"]["pid"].as_i64().filter(|pid| *pid != i64::from(old)));
+    proc::send(old, Signal::SIGKILL);
+    eventually("another supervisor", || {
+        // One that was just killed may still be in the middle of an answer.
+        let ps = fleet.orchestra(&["ps", "-o", "json"]);
+        (ps.code == Some(0)).then(|| ps.json()["supervisor"]["pid"].as_i64())?.filter(|pid| *pid != i64::from(old))
+    });
     eventually("the limits to be known", || (fleet.instance("api.1")["limits"] == limits).then_some(()));
 }
 

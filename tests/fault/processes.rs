@@ -3,11 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
 use super::oracle::Oracle;
-use super::report;
+use super::{proc, report};
 use crate::support::cgroups::Group;
 use crate::support::{Fleet, eventually};
 
@@ -32,7 +31,7 @@ fn no_process_can_be_made() {
     group.take(fleet.supervisor());
     group.limit(Some(group.count()));
     for name in ["victim.1", "hooked.1"] {
-        kill(Pid::from_raw(fleet.pid(name)), Signal::SIGKILL).unwrap();
+        proc::send(fleet.pid(name), Signal::SIGKILL);
     }
     for name in ["victim.1", "hooked.1"] {
         eventually("two tries", || {
@@ -78,7 +77,7 @@ fn a_shim_cannot_make_its_child() {
     fleet.orchestra(&["start"]).ok();
     group.take(fleet.supervisor());
     group.limit(Some(group.count() + 1));
-    kill(Pid::from_raw(fleet.pid("victim.1")), Signal::SIGKILL).unwrap();
+    proc::send(fleet.pid("victim.1"), Signal::SIGKILL);
     eventually("two tries", || (fleet.instance("victim.1")["restarts"].as_i64() >= Some(3)).then_some(()));
     let why = fleet.orchestra(&["why", "victim"]).ok().stdout;
     assert!(why.contains("could not start: cannot make a process: resource temporarily unavailable"), "{why}");

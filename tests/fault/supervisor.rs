@@ -161,7 +161,6 @@ fn killed_while_copies_are_replaced() {
     fleet.toy("db", &[], "");
     fleet.orchestra(&["start"]).ok();
     let (oracle, db) = (Oracle::before(&fleet), fleet.pid("db.1"));
-    let mut within = 0;
     for n in 1..=KILLS {
         let old = fleet.supervisor();
         web(n);
@@ -170,7 +169,7 @@ fn killed_while_copies_are_replaced() {
         dice.wait(Duration::from_millis(1200));
         end(old);
         // How it ends depends on the moment.
-        within += usize::from(change.wait(Duration::from_secs(120)).code != Some(0));
+        drop(change.wait(Duration::from_secs(120)));
         another(&fleet, old);
         for id in ["web.1", "web.2", "only.1", "db.1"] {
             fleet.until(id, "ready");
@@ -184,7 +183,7 @@ fn killed_while_copies_are_replaced() {
     report::record(
         4,
         format!(
-            "{KILLS} kills, {within} of them before the command was through: 1 copy per slot and all ready each time, by themselves; the next start brought every copy its new settings (seed {})",
+            "{KILLS} kills at 0-1.2 s of `start` and `restart`: 1 copy per slot and all ready each time, by themselves; the next start brought every copy its new settings (seed {})",
             dice.seed()
         ),
     );

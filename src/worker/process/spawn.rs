@@ -70,5 +70,9 @@ fn may_run(file: &Path) -> bool {
 /// A failed start in words; running out of processes, descriptors or memory may pass.
 pub(super) fn failure(what: &str, error: &io::Error) -> StartFailure {
     let words = error.raw_os_error().map_or_else(|| error.to_string(), fd::errno_words);
-    StartFailure { message: format!("{what}: {words}"), port: false, transient: fd::is_exhaustion(error) }
+    let more = match error.raw_os_error() {
+        Some(libc::EAGAIN) => "; the limit of processes is reached: `ulimit -u`, or `pids.max` of its cgroup",
+        _ => "",
+    };
+    StartFailure { message: format!("{what}: {words}{more}"), port: false, transient: fd::is_exhaustion(error) }
 }
