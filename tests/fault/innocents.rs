@@ -305,7 +305,8 @@ impl Strace {
         self.child.wait().unwrap();
         let text = fs::read_to_string(&self.out).unwrap_or_default();
         // The compiler's own threads wake each other with SIGURG, and 0 is a question.
-        let is_signal = |line: &&str| line.contains('(') && !line.contains("SIGURG") && !line.contains(", 0");
+        let is_question = |line: &str| line.contains(", 0, NULL") || line.contains("kill(") && line.contains(", 0)");
+        let is_signal = |line: &&str| line.contains('(') && !line.contains("SIGURG") && !is_question(line);
         text.lines().filter(is_signal).map(ToOwned::to_owned).collect()
     }
 }
