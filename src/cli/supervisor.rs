@@ -164,5 +164,7 @@ fn stop(grace: Option<std::time::Duration>) -> Request {
         caller: Caller { umask: super::request::mask(), nofile: None },
         config: None,
         trust: false,
+        pid: None,
+        strays: Vec::new(),
     }
 }

@@ -69,6 +69,8 @@ pub(super) struct Shim {
     /// Seconds; `None` is for ever.
     pub(super) linger: Option<u64>,
     pub(super) ready: bool,
+    /// It was a supervisor that told it to end, and not somebody who does without one.
+    pub(super) ordered: bool,
     pub(super) oom_kills: u64,
     pub(super) timers: Timers,
 }
@@ -219,6 +221,9 @@ impl Shim {
             }
         });
         for order in orders.into_iter().flatten() {
+            if matches!(order, Order::Stop { .. } | Order::Kill) {
+                self.ordered = self.control.is_supervisor(at);
+            }
             if order == Order::Status {
                 self.look_for_escapes();
                 self.control.tell_one(at, &Event::Status(self.log.dropped()));
@@ -304,9 +309,7 @@ impl Shim {
         if UnixStream::connect(&self.api).is_ok() {
             return SECOND * 2;
         }
-        let (Some(program), Some(root)) = (&self.program, &self.root) else { return REVIVE_PAUSE };
-        // If it cannot be started now, the next try may have more luck; nobody is there to be told.
-        drop(launch_detached(program, &[c"orchestra", c"__supervisor", root], root));
+        start_supervisor(self.program.as_ref(), self.root.as_ref());
         REVIVE_PAUSE
     }
 
@@ -336,7 +339,9 @@ impl Shim {
     }
 
     fn take_leave(self, end: End) {
-        let Shim { mut control, group, lock, sockets, records, uuid, number, oom_kills, .. } = self;
+        let Shim { mut control, group, lock, sockets, records, uuid, number, oom_kills, program, root, .. } = self;
+        // Its supervisor died, and it ended before we missed that one, or it was to be replaced: somebody has to see to what follows.
+        let followed = !control.has_supervisor() && (!group.stopped || self.ordered);
         let (code, signal) = match end {
             End::Code(code) => (Some(code), None),
             End::Signal(signal) => (None, Some(signal)),
@@ -357,5 +362,15 @@ impl Shim {
         // Before the last words: whoever hears them may start the next run at once.
         drop(lock);
         control.tell(&Event::Exited { code, signal, oom, killed });
+        if followed {
+            start_supervisor(program.as_ref(), root.as_ref());
+        }
+    }
+}
+
+/// If it cannot be started now, the next try may have more luck; nobody is there to be told.
+fn start_supervisor(program: Option<&OwnedFd>, root: Option<&CString>) {
+    if let (Some(program), Some(root)) = (program, root) {
+        drop(launch_detached(program, &[c"orchestra", c"__supervisor", root], root));
     }
 }

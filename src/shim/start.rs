@@ -123,6 +123,7 @@ fn prepare(control: &UnixStream, spec: View<'_>) -> Result<Shim, Refusal> {
         stop: (spec.number("stop").unwrap_or(libc::SIGTERM), spec.number::<u64>("grace").unwrap_or(10_000)),
         linger: spec.number("linger"),
         ready: false,
+        ordered: false,
         oom_kills,
         timers: Default::default(),
     };

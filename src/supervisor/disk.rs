@@ -65,7 +65,7 @@ fn last_exit(exit: &ExitView) -> LastExit {
 pub fn snapshot(home: &Home, project: Option<&Project>) -> Result<Snapshot, Error> {
     let files = Files::read(home)?;
     let services = files.names(project).iter().map(|name| files.service(name, project)).collect();
-    Ok(Snapshot { seq: 0, services })
+    Ok(Snapshot { seq: 0, services, notes: Vec::new() })
 }
 
 /// `why` from files.

@@ -306,6 +306,14 @@ impl Held {
         Ok(Held { fd: super::fd::own(fd as i32) })
     }
 
+    /// Whether it has ended, after waiting for that at most so long. A zombie has.
+    pub fn has_ended(&self, patience: std::time::Duration) -> bool {
+        use std::os::fd::AsFd;
+        let mut asked = [nix::poll::PollFd::new(self.fd.as_fd(), nix::poll::PollFlags::POLLIN)];
+        let timeout = nix::poll::PollTimeout::try_from(patience).unwrap_or(nix::poll::PollTimeout::MAX);
+        nix::poll::poll(&mut asked, timeout).is_ok_and(|ready| ready > 0)
+    }
+
     /// Signals it; ESRCH once it is gone, whoever has its number now.
     #[expect(unsafe_code, reason = "pidfd_send_signal has no wrapper")]
     pub fn signal(&self, signal: i32) -> io::Result<()> {
@@ -337,6 +345,8 @@ mod tests {
         assert!(is_running(me));
         assert!(!boot_id().unwrap().is_empty());
         assert!(pids().unwrap().contains(&me));
-        Held::open(me).unwrap().signal(0).unwrap();
+        let held = Held::open(me).unwrap();
+        held.signal(0).unwrap();
+        assert!(!held.has_ended(std::time::Duration::ZERO));
     }
 }

@@ -229,7 +229,7 @@ pub fn oom_kills() -> u64 {
 }
 
 #[expect(unsafe_code, reason = "proc_pidinfo has no wrapper")]
-fn bsd_info(pid: u32) -> io::Result<libc::proc_bsdinfo> {
+pub(super) fn bsd_info(pid: u32) -> io::Result<libc::proc_bsdinfo> {
     // SAFETY: all-zero is a valid value of this plain struct.
     let mut info: libc::proc_bsdinfo = unsafe { std::mem::zeroed() };
     let size = size_of::<libc::proc_bsdinfo>() as i32;
@@ -262,6 +262,18 @@ impl Held {
     /// Remembers a process.
     pub fn open(pid: u32) -> io::Result<Held> {
         Ok(Held { pid, start_time: start_time(pid)? })
+    }
+
+    /// Whether it has ended, after waiting for that at most so long.
+    pub fn has_ended(&self, patience: std::time::Duration) -> bool {
+        let until = std::time::Instant::now() + patience;
+        loop {
+            let lives = is_running(self.pid) && start_time(self.pid).is_ok_and(|at| at == self.start_time);
+            if !lives || std::time::Instant::now() >= until {
+                return !lives;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
     }
 
     /// Signals it; ESRCH once it is gone.

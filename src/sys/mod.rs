@@ -10,6 +10,7 @@ pub mod fd;
 pub mod filesystem;
 pub mod folder;
 pub mod home;
+pub mod inspect;
 pub mod listeners;
 pub mod lock;
 pub mod machine;

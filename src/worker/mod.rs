@@ -5,6 +5,7 @@ pub mod fake;
 pub mod ports;
 pub mod probe;
 pub mod process;
+mod projects;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -98,8 +99,12 @@ pub enum RunReport {
     Limits(Limits),
     /// What its group listens on, `127.0.0.1:8080/tcp`, whenever that changes.
     Listening(Vec<String>),
+    /// It is being ended: by this supervisor's order, or by that of an earlier one or of somebody else.
+    Stopping,
     /// What it suffers from, in one sentence; `None` when that is over. Each trouble is told by itself.
     Trouble(Trouble, Option<String>),
+    /// Something about its service that whoever asked for it should read, one sentence.
+    Note(String),
     /// It ended and its group is empty.
     Exited(Outcome),
     /// A build ended: what became of each member.

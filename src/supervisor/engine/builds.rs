@@ -101,6 +101,7 @@ impl Engine {
             });
             self.built_one(&key, result, shared, now, out);
         }
+        self.forget_builds();
     }
 
     fn built_one(

@@ -45,6 +45,7 @@ impl Engine {
             RunReport::Ready(_) if self.is_job(&id.service) => {}
             RunReport::Ready(ready) => self.ready(id, ready, now, out),
             RunReport::Dead(why) => self.dead(id, &why, now, out),
+            RunReport::Stopping => self.is_ending(id, now),
             RunReport::Built(_) => {}
             RunReport::Started { pid } => {
                 let Some(slot) = self.slot(id) else { return };
@@ -54,6 +55,7 @@ impl Engine {
                     run.pid = Some(pid);
                 }
             }
+            RunReport::Note(message) => self.note(&id.service, message, now, out),
             RunReport::Limits(limits) => self.limited(id, limits, now, out),
             RunReport::Listening(listening) => self.with_run(id, |run| run.listening = listening),
             RunReport::Trouble(trouble, words) => self.trouble(id, trouble, words, now, out),
@@ -71,6 +73,15 @@ impl Engine {
         if let Some(why) = untold {
             let message = format!("{id}: its limits are not enforced: {why}; `orchestra doctor` says what helps");
             self.say(&id.service.clone(), message, now, out);
+        }
+    }
+
+    /// Somebody else ends it, most likely a supervisor that died meanwhile: that is a wanted stop, and what is wanted is started again after it.
+    fn is_ending(&mut self, id: &InstanceId, now: Moment) {
+        let Some(slot) = self.slot(id) else { return };
+        slot.step(Input::Terminate, now);
+        if let Some(run) = &mut slot.run {
+            run.ending.get_or_insert(Reason::Stopped);
         }
     }
 
@@ -138,7 +149,9 @@ impl Engine {
 
     fn dead(&mut self, id: &InstanceId, why: &str, now: Moment, out: &mut Vec<Effect>) {
         let Some(slot) = self.slot(id) else { return };
-        slot.terminate(Reason::FailedProbe, now, out);
+        if !slot.terminate(Reason::FailedProbe, now, out) {
+            return;
+        }
         self.say(&id.service.clone(), format!("{id} is restarted: its liveness probe failed: {why}"), now, out);
     }
 
@@ -229,6 +242,7 @@ impl Engine {
     fn excuse(&mut self, id: &InstanceId, policy: &RestartPolicy, now: Moment, out: &mut Vec<Effect>) {
         let Some(slot) = self.slot(id) else { return };
         if policy.mode == restart::RestartMode::No {
+            slot.trouble = Some("it ended while something it needs was not ready".to_owned());
             slot.step(Input::EndedFailed, now);
             return;
         }
@@ -324,12 +338,7 @@ impl Engine {
     /// Something it declared to need ready is not ready now.
     fn lacks_a_dependency(&self, name: &ServiceName) -> bool {
         let Some(service) = self.services.get(name) else { return false };
-        service.spec.needs.iter().any(|need| {
-            need.condition == Condition::Ready
-                && self.services.get(&need.service).is_some_and(|other| {
-                    other.slots.values().any(|slot| !matches!(slot.state, TaskState::Ready | TaskState::Done))
-                })
-        })
+        service.spec.needs.iter().any(|need| need.condition == Condition::Ready && !self.is_met(need, true))
     }
 }
 
@@ -351,15 +360,16 @@ impl Slot {
         })
     }
 
-    /// Tells the present run to end.
-    pub(super) fn terminate(&mut self, reason: Reason, now: Moment, out: &mut Vec<Effect>) {
+    /// Tells the present run to end; `false` when there is none, or it was told before.
+    pub(super) fn terminate(&mut self, reason: Reason, now: Moment, out: &mut Vec<Effect>) -> bool {
         if !self.step(Input::Terminate, now) {
-            return;
+            return false;
         }
         if let Some(run) = &mut self.run {
             run.ending = Some(reason);
             out.push(Effect::Signal { run: run.id, signal: Signal::Stop { grace: self.grace } });
         }
+        true
     }
 }
 

@@ -122,7 +122,7 @@ async fn build(
             transient: failure.transient,
         })?;
     }
-    let staging = home.bin().join(format!(".staging-{run}"));
+    let staging = home.bin().join(format!("{}{run}", build::STAGING));
     let line = build::command_line(batch, &staging)?;
     let (prepared, into) = (batch.clone(), staging.clone());
     let prepare = move || build::prepare(&prepared, &into).map_err(std::io::Error::other);

@@ -101,7 +101,7 @@ async fn begin(
         port: false,
         transient: failure.transient,
     })?;
-    ports::wait_until_free(&spec.ports).await?;
+    free_ports(ground, run, spec).await?;
     let Some(name) = spec.argv.first() else {
         return Err(StartFailure {
             message: "its configuration cannot be read, so it is not started again".to_owned(),
@@ -122,6 +122,18 @@ async fn begin(
     let own = ground.program.clone();
     let shim = ground.beside(move || spawn::spawn(&own, &shim_spec)).await;
     shim.map(|shim| (shim, marker)).map_err(|error| spawn::failure("cannot start its shim", &error))
+}
+
+/// Waits for the ports. One that is held may be held by a stray of the service.
+async fn free_ports(ground: &Ground, run: RunId, spec: &RunSpec) -> Result<(), StartFailure> {
+    if ports::first_held(&spec.ports).is_none() {
+        return Ok(());
+    }
+    let findings = ground.hunt(&spec.instance.service).await;
+    for finding in &findings {
+        ground.report(run, RunReport::Note(finding.stray.words(&finding.fate))).await;
+    }
+    ports::wait_until_free(&spec.ports, &findings).await
 }
 
 fn hooks<'a>(ground: &'a Ground, run: RunId, spec: &'a RunSpec) -> Hooks<'a> {
@@ -285,7 +297,9 @@ impl Live {
             Event::Unkillable => self.keeper.name_undying().await,
             Event::Stopping => {
                 self.end_probe();
-                self.keeper.heard()?
+                let heard = self.keeper.heard();
+                self.report_all(heard).await;
+                RunReport::Stopping
             }
             Event::Hello { .. } | Event::Status(_) | Event::Error(_) => return None,
         };
