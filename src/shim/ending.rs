@@ -77,6 +77,11 @@ impl Group {
         self.stopped
     }
 
+    /// On its way out, asked or by itself.
+    pub(super) fn is_ending(&self) -> bool {
+        self.phase != Phase::Running
+    }
+
     /// Begins to end it. A second, shorter grace hastens the first.
     pub(super) fn ask(&mut self, signal: i32, grace: u64, now: u64) {
         self.stopped = true;

@@ -193,6 +193,10 @@ impl Shim {
     }
 
     fn look_for_escapes(&mut self) {
+        // Who is being ended is no news, and a crowd on its way out would be a flood of it.
+        if self.group.is_ending() {
+            return;
+        }
         if let Some(n) = self.group.newly_escaped() {
             self.control.tell(&Event::Escaped(n));
         }
