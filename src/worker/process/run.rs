@@ -314,6 +314,7 @@ impl Live {
 
     /// The shim is gone without a word. Its child dies with it where the system sees to that; elsewhere it is ended here.
     async fn lost(&mut self) -> RunReport {
+        self.keeper.end_remains().await;
         end_remains(&self.marker).await;
         RunReport::Exited(Outcome::lost())
     }
