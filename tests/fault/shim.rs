@@ -98,10 +98,11 @@ fn stopped() {
     shims.iter().for_each(|shim| send(*shim, Signal::SIGCONT));
     eventually("it is well again", || trouble(&fleet, "quiet.1").is_none().then_some(()));
     eventually("the flood flows", || (progress(&fleet, "flood-progress") > floods + blocked + 5000).then_some(()));
+    // A stop wakes it: a stopped shim would not hear it.
+    send(shims[0], Signal::SIGSTOP);
+    fleet.orchestra(&["stop", "flood"]).ok();
     oracle.holds(&fleet);
-
-    // A stop wakes them: a stopped shim would not hear it.
-    shims.iter().for_each(|shim| send(*shim, Signal::SIGSTOP));
+    send(shims[1], Signal::SIGSTOP);
     let stop = fleet.orchestra(&["stop"]).ok();
     assert_eq!(fleet.processes(), []);
     let lines = oracle::no_line_lost(&fleet, "flood");
