@@ -75,7 +75,7 @@ fn one_of_many_names_who_depends_on_it() {
 #[test]
 fn one_that_ignores_the_signal_is_killed_after_its_grace() {
     let fleet = Fleet::new();
-    fleet.toy("deaf", &["-ignore-term"], "stop: {grace: 400ms}");
+    fleet.toy("deaf", &["-ignore-term", "-say", "up"], "ready: {log: up}\nstop: {grace: 400ms}");
     fleet.orchestra(&["start"]).ok();
     let stop = fleet.orchestra(&["stop"]).ok();
     assert!((Duration::from_millis(400)..Duration::from_secs(8)).contains(&stop.took), "{:?}", stop.took);
@@ -86,7 +86,7 @@ fn one_that_ignores_the_signal_is_killed_after_its_grace() {
 #[test]
 fn the_timeout_replaces_the_grace() {
     let fleet = Fleet::new();
-    fleet.toy("deaf", &["-ignore-term"], "stop: {grace: 1h}");
+    fleet.toy("deaf", &["-ignore-term", "-say", "up"], "ready: {log: up}\nstop: {grace: 1h}");
     fleet.orchestra(&["start"]).ok();
     fleet.orchestra(&["stop", "--timeout", "200ms"]).ok();
     assert_eq!(fleet.processes(), []);
@@ -139,7 +139,7 @@ fn what_was_idle_is_not_said_to_have_stopped() {
 #[test]
 fn ctrl_c_says_what_goes_on_and_a_second_one_kills() {
     let fleet = Fleet::new();
-    fleet.toy("deaf", &["-ignore-term"], "stop: {grace: 1h}");
+    fleet.toy("deaf", &["-ignore-term", "-say", "up"], "ready: {log: up}\nstop: {grace: 1h}");
     for supervised in [true, false] {
         fleet.orchestra(&["start"]).ok();
         if !supervised {

@@ -33,17 +33,17 @@ pub(super) async fn follow(
     request: &Request,
     signals: &mut Signals,
 ) -> Result<Ended, Error> {
-    follow_warned(output, home, ask, request, signals, None).await
+    follow_warned(output, home, ask, request, signals, (None, &mut None)).await
 }
 
-/// The same, but the first Ctrl-C only says this.
+/// The same, but the first Ctrl-C only says `warning`; and it remembers who `answered`, which after a break is another one than before.
 pub(super) async fn follow_warned(
     output: &Output,
     home: &Home,
     ask: Ask,
     request: &Request,
     signals: &mut Signals,
-    mut warning: Option<&str>,
+    (mut warning, answered): (Option<&str>, &mut Option<u32>),
 ) -> Result<Ended, Error> {
     let launcher = Launcher::ourselves()?;
     let mut show = Show::new(ask, output.clone());
@@ -54,7 +54,10 @@ pub(super) async fn follow_warned(
         let asked = async { client::ensure(home, &launcher).await?.ask(ask, request).await };
         let ended = tokio::select! {
             lines = asked => match lines {
-                Ok(lines) => stay(lines, &mut show, signals, &mut warning).await,
+                Ok(lines) => {
+                    *answered = Some(lines.peer().pid);
+                    stay(lines, &mut show, signals, &mut warning).await
+                }
                 Err(error) => Err(error),
             },
             came = signals.next() => return Ok(Ended::Interrupted(came)),

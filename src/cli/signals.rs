@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::error::{Context, Error};
@@ -15,6 +16,18 @@ pub(super) enum Came {
     Terminate,
     /// The terminal is gone.
     Hangup,
+}
+
+/// From now on children that end are reaped: a supervisor that we started and that dies while we stay in front, and, where we are the first process
+/// of a container, everybody's orphans.
+pub(super) fn reap() -> Result<(), Error> {
+    let mut ended = signal(SignalKind::child()).context("wait for", Path::new("signals"))?;
+    tokio::spawn(async move {
+        while ended.recv().await.is_some() {
+            while matches!(waitpid(None, Some(WaitPidFlag::WNOHANG)), Ok(status) if status != WaitStatus::StillAlive) {}
+        }
+    });
+    Ok(())
 }
 
 /// Signals from now on; none is lost between two calls of `next`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::args::{Select, count, pair};
 use super::change::{self, Ended};
 use super::context::{Context, Place, check};
-use super::signals::{Came, Signals};
+use super::signals::{self, Came, Signals};
 use super::{attach, hooks, request, show, strays};
 use crate::api::convert::{self, Ask};
 use crate::api::wire;
@@ -88,6 +88,9 @@ pub(super) async fn converge(
     stay: Stay,
 ) -> Result<(), Error> {
     let mut signals = Signals::new()?;
+    if stay.attach || stay.logs {
+        signals::reap()?;
+    }
     let ended = change::follow(&context.output, &place.home, ask, asked, &mut signals).await?;
     match (ended, stay) {
         (Ended::Interrupted(Came::Interrupt | Came::Terminate), Stay { attach: true, .. }) => {

@@ -89,18 +89,21 @@ async fn end(context: &Context, place: &Place, asked: &Request, grace: Option<Du
     if pid.is_none() && asked.select.is_empty() {
         return without_supervisor(context, place, grace, &mut signals).await;
     }
-    let mut ended =
-        change::follow_warned(&context.output, &place.home, Ask::Stop, asked, &mut signals, Some(WARNING)).await?;
+    let mut by = None;
+    let warned = (Some(WARNING), &mut by);
+    let mut ended = change::follow_warned(&context.output, &place.home, Ask::Stop, asked, &mut signals, warned).await?;
     if matches!(ended, Ended::Interrupted(Came::Interrupt)) {
         let at_once = Request { timeout_ms: Some(0), ..asked.clone() };
         context.output.say(KILLING);
-        ended = change::follow(&context.output, &place.home, Ask::Stop, &at_once, &mut signals).await?;
+        let unwarned = (None, &mut by);
+        ended =
+            change::follow_warned(&context.output, &place.home, Ask::Stop, &at_once, &mut signals, unwarned).await?;
     }
     match ended {
         Ended::Over(done) => done?,
         Ended::Interrupted(_) => return Err(left()),
     }
-    match pid.filter(|_| asked.select.is_empty()) {
+    match by.filter(|_| asked.select.is_empty()) {
         Some(pid) => client::wait_gone(&place.home, pid).await,
         None => Ok(()),
     }

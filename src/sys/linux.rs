@@ -29,6 +29,13 @@ pub fn start_time(pid: u32) -> io::Result<u64> {
     stat_field(&stat, 22).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
 }
 
+/// Now, on the clock of [`start_time`].
+pub fn start_clock() -> u64 {
+    let hertz = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100) as u64;
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME);
+    now.map_or(0, |now| now.tv_sec() as u64 * hertz + now.tv_nsec() as u64 * hertz / 1_000_000_000)
+}
+
 /// A numbered field of `/proc/PID/stat` from 3 on; the second, the name, may hold anything, `)` and newlines too.
 fn stat_field(stat: &[u8], number: usize) -> Option<u64> {
     let after = memchr::memrchr(b')', stat)? + 2;

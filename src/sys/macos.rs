@@ -25,6 +25,11 @@ pub fn start_time(pid: u32) -> io::Result<u64> {
     Ok(info.pbi_start_tvsec * 1_000_000 + info.pbi_start_tvusec)
 }
 
+/// Now, on the clock of [`start_time`].
+pub fn start_clock() -> u64 {
+    super::fd::wall_us().max(0) as u64
+}
+
 /// Device and inode of the file a process executes.
 pub fn exe_inode(pid: u32) -> io::Result<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use super::oracle::{self, Oracle};
-use super::proc::{is_there, send, shim_of, state};
+use super::proc::{is_there, pid_in, send, shim_of, state};
 use super::report;
 use crate::support::{Fleet, eventually};
 
@@ -98,10 +98,11 @@ fn stopped() {
     shims.iter().for_each(|shim| send(*shim, Signal::SIGCONT));
     eventually("it is well again", || trouble(&fleet, "quiet.1").is_none().then_some(()));
     eventually("the flood flows", || (progress(&fleet, "flood-progress") > floods + blocked + 5000).then_some(()));
+    // A stop wakes it: a stopped shim would not hear it.
+    send(shims[0], Signal::SIGSTOP);
+    fleet.orchestra(&["stop", "flood"]).ok();
     oracle.holds(&fleet);
-
-    // A stop wakes them: a stopped shim would not hear it.
-    shims.iter().for_each(|shim| send(*shim, Signal::SIGSTOP));
+    send(shims[1], Signal::SIGSTOP);
     let stop = fleet.orchestra(&["stop"]).ok();
     assert_eq!(fleet.processes(), []);
     let lines = oracle::no_line_lost(&fleet, "flood");
@@ -115,6 +116,44 @@ fn stopped() {
             stop.took.as_millis()
         ),
     );
+}
+
+#[test]
+fn killed_by_a_service_that_hides() {
+    let fleet = Fleet::new();
+    // `$$` is how a `$` is written in a service.yml. One that cleared its environment and stays in the group, one that left everything; both are seen before their shim dies.
+    let hide = "env -i sh -c 'trap : TERM; echo $$$$ > '$PWD/../near'; while :; do sleep 0.05; done' & \
+                (cd /; exec env -i setsid sh -c 'echo $$$$ > '$OLDPWD/../far'; exec sleep 1000') & \
+                while [ ! -e ../go ]; do sleep 0.05; done; kill -9 $PPID; sleep 1000";
+    fleet.write("api/service.yml", format!("command: {}\nrestart: no\n", serde_json::json!(["sh", "-c", hide])));
+    fleet.toy("other", &[], "");
+    fleet.orchestra(&["start"]).ok();
+    let oracle = Oracle::before(&fleet);
+    let pids = [pid_in(&fleet, "near"), pid_in(&fleet, "far")];
+    let seen = format!("pid {} (sleep)", pids[1]);
+    eventually("it was seen", || fleet.orchestra(&["why", "api"]).ok().stdout.contains(&seen).then_some(()));
+    fleet.write("go", "");
+    fleet.until("api.1", "failed");
+    assert!(pids.iter().all(|pid| !is_there(*pid)), "{pids:?}");
+    oracle.holds(&fleet);
+    report::record(
+        6,
+        "a service that kills its shim: what cleared its environment is found by its session and by having been seen",
+    );
+}
+
+#[test]
+fn nobody_in_front_keeps_a_zombie() {
+    let fleet = Fleet::new();
+    fleet.toy("api", &[], "");
+    let front = fleet.background(&["start", "--attach"]);
+    fleet.until("api.1", "ready");
+    let old = fleet.supervisor();
+    send(old, Signal::SIGKILL);
+    another_supervisor(&fleet, old);
+    oracle::no_zombie(&fleet);
+    front.signal(Signal::SIGINT);
+    front.wait(Duration::from_secs(60)).exits(130);
 }
 
 #[test]

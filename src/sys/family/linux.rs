@@ -58,14 +58,20 @@ mod tests {
         assert!(n_threads(me) > 0);
         let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
         let pid = nix::unistd::Pid::from_raw(child.id() as i32);
-        assert_eq!(name(child.id()).as_deref(), Some("sleep"));
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        let wait = |seen: &dyn Fn() -> bool| {
+            while !seen() && std::time::Instant::now() < until {
+                std::thread::yield_now();
+            }
+            seen()
+        };
+        // The kernel shows its name a moment after it has let us go on.
+        let named = wait(&|| name(child.id()).as_deref() == Some("sleep"));
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGSTOP).unwrap();
-        let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
-        while doing(child.id()) != Doing::Stopped {
-            assert!(std::time::Instant::now() < until);
-        }
+        let stopped = wait(&|| doing(child.id()) == Doing::Stopped);
         child.kill().unwrap();
         child.wait().unwrap();
+        assert!(named && stopped);
         assert_eq!(doing(child.id()), Doing::Ended);
         assert_eq!(waits_in(child.id()), None);
     }

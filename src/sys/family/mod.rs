@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::time::Duration;
 
 use super::os::Held;
 use super::usage::{Process, processes};
@@ -85,6 +86,37 @@ pub struct Undying {
     pub waits_in: Option<String>,
 }
 
+/// A process that was seen at some time, enough to know it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    pid: u32,
+    start: u64,
+}
+
+impl Known {
+    /// Kills it, if it is there; whether it was.
+    fn kill(self) -> bool {
+        let held = Held::open(self.pid);
+        let same =
+            || doing(self.pid) != Doing::Ended && super::os::start_time(self.pid).is_ok_and(|at| at == self.start);
+        held.is_ok_and(|held| same() && held.signal(libc::SIGKILL).is_ok())
+    }
+}
+
+/// Kills what is certainly left of a run whose shim was found dead at `died` (on the clock of `os::start_clock`): those who were seen under it, and the
+/// session and the group of its leader. Needs no marker, so a process that cleared its environment is found too. How many there were.
+pub fn end_remains(known: &[Known], leader: u32, died: u64) -> usize {
+    let mut ended = known.iter().filter(|known| known.kill()).count();
+    // Some fork while they are looked at.
+    for _ in 0..100 {
+        match Table::read().session_of(leader, died).into_iter().filter(|known| known.kill()).count() {
+            0 => break,
+            n => ended += n,
+        }
+    }
+    ended
+}
+
 impl Table {
     /// Reads it. Takes some milliseconds: not for a thread that must answer.
     pub fn read() -> Table {
@@ -134,6 +166,24 @@ impl Table {
         found.into_iter().map(|at| &self.all[at]).collect()
     }
 
+    /// Everybody under `shim` who can be known again: in the first second a number that was given away at once might have the same start.
+    pub fn known(&self, shim: u32) -> Vec<Known> {
+        let old = |process: &&Process| process.start > 0 && process.age >= Duration::from_secs(1);
+        let known = |process: &Process| Known { pid: process.pid, start: process.start };
+        self.descendants(shim).into_iter().filter(old).map(known).collect()
+    }
+
+    /// The session and the group of a leader that lived until `died`, the moment at which its shim was found dead. Whoever was in it then and still is
+    /// keeps its number from being given to anybody else.
+    fn session_of(&self, leader: u32, died: u64) -> Vec<Known> {
+        let member = |process: &&Process| process.session == leader || process.group == leader;
+        let all: Vec<&Process> = self.all.iter().filter(member).collect();
+        match all.iter().any(|process| !process.zombie && process.start > 0 && process.start <= died) {
+            true => all.iter().map(|process| Known { pid: process.pid, start: process.start }).collect(),
+            false => Vec::new(),
+        }
+    }
+
     /// What is left of a service that was killed, the processes that wait in the kernel first.
     pub fn undying(&self, shim: u32) -> Vec<Undying> {
         let mut left: Vec<Undying> = self
@@ -166,10 +216,34 @@ impl std::fmt::Display for Undying {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+
+    #[test]
+    fn the_session_of_a_dead_leader_is_known_by_those_who_were_in_it() {
+        let young = |pid| Process { start: 300, ..process(pid, 1, 20, 20) };
+        let table = Table::of(vec![process(21, 1, 20, 20), young(22), process(30, 1, 30, 30)]);
+        let pids = |died| table.session_of(20, died).iter().map(|known| known.pid).collect::<Vec<_>>();
+        assert_eq!(pids(200), [21, 22]);
+        // Nobody of them was there: the number belongs to somebody else by now.
+        assert_eq!(pids(50), [] as [u32; 0]);
+        assert_eq!(Table::of(vec![young(22)]).session_of(20, 200), []);
+    }
+
+    #[test]
+    fn who_is_known_is_killed_and_nobody_else() {
+        let spawn = || std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let (mut one, mut other) = (spawn(), spawn());
+        let start = |child: &std::process::Child| super::super::os::start_time(child.id()).unwrap();
+        assert!(!Known { pid: other.id(), start: start(&other) + 1 }.kill());
+        assert!(Known { pid: one.id(), start: start(&one) }.kill());
+        one.wait().unwrap();
+        assert!(other.try_wait().unwrap().is_none());
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
 
     fn process(pid: u32, parent: u32, group: u32, session: u32) -> Process {
-        Process { pid, parent, group, session, zombie: false, cpu: Duration::ZERO, age: Duration::ZERO, memory: 0 }
+        let (cpu, age) = (Duration::ZERO, Duration::from_secs(5));
+        Process { pid, parent, group, session, zombie: false, start: 100, cpu, age, memory: 0 }
     }
 
     #[test]

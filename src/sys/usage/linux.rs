@@ -41,6 +41,7 @@ fn parse(pid: u32, stat: &str, tick: u64, page: u64, uptime: Duration) -> Option
         pid,
         parent: u32::try_from(field(4)?).ok()?,
         zombie: matches!(fields.first(), Some(&("Z" | "X"))),
+        start: field(22)?,
         group: u32::try_from(field(5)?).ok()?,
         session: u32::try_from(field(6)?).ok()?,
         cpu: ticks(used),

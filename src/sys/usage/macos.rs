@@ -22,6 +22,7 @@ pub(super) fn processes() -> Vec<Process> {
                 pid: pid.as_u32(),
                 parent: process.parent().map_or(0, sysinfo::Pid::as_u32),
                 zombie: process.status() == ProcessStatus::Zombie,
+                start: crate::sys::os::start_time(pid.as_u32()).unwrap_or(0),
                 group: session,
                 session,
                 cpu: Duration::from_millis(process.accumulated_cpu_time()),

@@ -25,6 +25,8 @@ pub struct Process {
     pub session: u32,
     /// It has ended and nobody has reaped it.
     pub zombie: bool,
+    /// When it started, as the system's `start_time` says; 0 where that is not known.
+    pub start: u64,
     /// What it and its children that ended have used.
     pub cpu: Duration,
     /// How long it has run.
@@ -123,6 +125,7 @@ mod tests {
             group: pid,
             session,
             zombie: false,
+            start: 1,
             cpu,
             age: Duration::from_secs(age_s),
             memory: 100,

@@ -8,7 +8,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::beat::Beat;
-use crate::sys::family::{self, Doing, Table};
+use crate::sys::family::{self, Doing, Known, Table};
 use crate::sys::os;
 use crate::worker::{RunReport, Trouble};
 
@@ -28,6 +28,8 @@ pub(super) struct Keeper {
     last: Doing,
     stuck: Option<String>,
     escaped: Vec<u32>,
+    /// Everybody who was under it at the last look.
+    known: Vec<Known>,
     /// When it was told to end its service; `None` once it said that it heard.
     told: Option<Instant>,
     urge: Option<Instant>,
@@ -45,6 +47,7 @@ impl Keeper {
             last: Doing::Living,
             stuck: None,
             escaped: Vec::new(),
+            known: Vec::new(),
             told: None,
             urge: None,
             silent: false,
@@ -94,7 +97,16 @@ impl Keeper {
         self.find_escaped(&table)
     }
 
+    /// The shim is dead: kills what was certainly under it.
+    pub(super) async fn end_remains(&mut self) {
+        let (died, known) = (os::start_clock(), std::mem::take(&mut self.known));
+        let Some(leader) = self.leader else { return };
+        // What is left then is found by its marker, or not at all.
+        drop(spawn_blocking(move || family::end_remains(&known, leader, died)).await);
+    }
+
     fn find_escaped(&mut self, table: &Table) -> Option<RunReport> {
+        self.known = table.known(self.shim);
         let escaped = table.escaped(self.shim, self.leader?);
         if escaped == self.escaped {
             return None;

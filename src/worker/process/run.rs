@@ -374,6 +374,7 @@ impl Live {
 
     /// The shim is gone without a word. Its child dies with it where the system sees to that; elsewhere it is ended here.
     async fn lost(&mut self) -> RunReport {
+        self.keeper.end_remains().await;
         end_remains(&self.ground, self.run, &self.spec.instance, &self.identity).await;
         RunReport::Exited(Outcome::lost())
     }
