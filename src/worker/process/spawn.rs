@@ -9,7 +9,6 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use std::time::Duration;
 
 use super::super::StartFailure;
 use crate::shim::spec::ShimSpec;
