@@ -130,11 +130,10 @@ async fn build(
     let spec = shim_spec(ground, run, first, line);
     let own = ground.program.clone();
     let shim = ground.beside(move || spawn::spawn(&own, &spec)).await;
-    let mut shim = shim.map_err(|error| spawn::failure("cannot start the build", &error))?;
+    let shim = shim.map_err(|error| spawn::failure("cannot start the build", &error))?;
     let mut dialogue = Dialogue::new(shim.socket).map_err(|error| failed(error.to_string()))?;
     let outcome = listen(&mut dialogue, signals).await;
-    // It ends by itself right after its last word. A failed wait leaves a zombie until we end, nothing worse.
-    drop(tokio::task::spawn_blocking(move || shim.child.wait()).await);
+    spawn::reap(shim.child).await;
     let outcome = outcome?;
     let output = output::of_run(&logs, run, MOST).unwrap_or_default();
     if let Some(words) = ran_out(&output).filter(|_| outcome.code.is_some_and(|code| code != 0)) {

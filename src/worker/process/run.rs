@@ -381,9 +381,8 @@ impl Live {
 
     async fn finish(mut self, end: RunReport) {
         self.end_probe();
-        if let Some(mut child) = self.child.take() {
-            // It ends by itself right after its last word. A failed wait leaves a zombie until we end, nothing worse.
-            drop(tokio::task::spawn_blocking(move || child.wait()).await);
+        if let Some(child) = self.child.take() {
+            spawn::reap(child).await;
         }
         if matches!(end, RunReport::Exited(_)) && !self.spec.after.is_empty() {
             let hooks = hooks(&self.ground, self.run, &self.spec);

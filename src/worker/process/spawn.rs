@@ -19,6 +19,9 @@ use crate::task::environment::Environment;
 /// A shim reads its spec within a millisecond.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Between two looks at a shim that should have ended.
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
 /// A shim that was just started, and the way to it.
 pub(super) struct Shim {
     pub(super) child: Child,
@@ -47,6 +50,16 @@ pub(super) fn spawn(program: &Path, spec: &ShimSpec) -> io::Result<Shim> {
         return Err(error);
     }
     Ok(Shim { child, socket: ours })
+}
+
+/// Waits for a shim that has said its last word. It ends right after that, so asking is cheaper than a thread that waits, and a shim that is held up
+/// holds up nothing else. A failed wait leaves a zombie until we end, nothing worse.
+pub(super) async fn reap(mut child: Child) {
+    let mut pause = Duration::from_millis(1);
+    while let Ok(None) = child.try_wait() {
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
 }
 
 /// The file that `name` means: itself where it holds a slash (relative to `dir`), else the first of that name in the `PATH` of `env` that may be
