@@ -11,7 +11,7 @@ const LAYERS: [&[&str]; 8] = [
     &["error", "task"],
     &["config", "scheduler", "sys"],
     &["gotest", "logs", "rerun", "services", "shim", "store", "vendors"],
-    &["project", "worker"],
+    &["project", "strays", "worker"],
     &["supervisor"],
     &["api"],
     &["tui"],

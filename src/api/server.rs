@@ -1,6 +1,6 @@
 //! Answers over the project's socket. Decides nothing: requests go to the actor, answers come from its snapshots.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,10 +20,15 @@ use super::convert::{self, Ask};
 use super::follow::{self, Follow};
 use super::listen::Checked;
 use super::{PROTOCOL, VERSION, openapi, stream, wire};
+use crate::config::problem;
 use crate::error::{Error, Kind};
+use crate::project::load::{LoadOptions, load};
+use crate::strays;
 use crate::supervisor::{Command, Handle};
+use crate::sys::family::{self, Doing, Table};
 use crate::sys::home::Home;
 use crate::sys::usage::Sampler;
+use crate::worker::Trouble;
 
 /// The largest request: the kernel lets an environment be 2 MiB by default, and a quarter of the stack limit at most.
 const BODY: usize = 16 * 1024 * 1024;
@@ -80,14 +85,23 @@ impl Server {
         let leaders: Vec<u32> = snapshot.services.iter().flat_map(|s| &s.instances).filter_map(|i| i.pid).collect();
         let ours = Arc::clone(&self);
         let sample = tokio::task::spawn_blocking(move || {
-            ours.usage.lock().unwrap_or_else(PoisonError::into_inner).sample(&leaders)
+            // Without a process to look at, the table is not worth reading.
+            let table = if leaders.is_empty() { Table::default() } else { Table::read() };
+            let usage = ours.usage.lock().unwrap_or_else(PoisonError::into_inner).sample(&leaders, table.processes());
+            let trouble = leaders.into_iter().filter_map(|leader| Some((leader, trouble(&table, leader)?)));
+            (usage, trouble.collect::<HashMap<u32, Trouble>>())
         });
-        let usage = sample.await.map_err(|e| Error::failed("cannot read the list of processes").because(&e))?;
+        let (usage, trouble) =
+            sample.await.map_err(|e| Error::failed("cannot read the list of processes").because(&e))?;
         let mut services: Vec<wire::Service> = snapshot.services.iter().map(convert::service).collect();
         for instance in services.iter_mut().flat_map(|s| &mut s.instances) {
-            if let Some(used) = instance.pid.and_then(|pid| usage.get(&pid)) {
+            let Some(pid) = instance.pid else { continue };
+            if let Some(used) = usage.get(&pid) {
                 instance.cpu_percent = Some(used.cpu_percent);
                 instance.memory_bytes = Some(used.memory_bytes);
+            }
+            if instance.trouble.is_none() {
+                instance.trouble = trouble.get(&pid).map(|trouble| trouble.word().to_owned());
             }
         }
         Ok(wire::Ps {
@@ -112,6 +126,17 @@ impl Server {
             Error::usage(format!("there is no service `{name}`"))
                 .hint("`orchestra ps` lists the services of this project")
         })
+    }
+
+    async fn strays(self: Arc<Self>) -> Result<wire::Strays, Error> {
+        let look = move || {
+            let project = load(&self.home.root, &LoadOptions { config: None, trust: true }).map_err(problem::error)?;
+            let mut targets = strays::targets(&project, project.services.keys());
+            let ground = strays::Ground { home: self.home.clone(), caller: None };
+            Ok(convert::strays(&project, &strays::find(&mut targets, &ground)))
+        };
+        let found = tokio::task::spawn_blocking(look).await;
+        found.map_err(|e| Error::failed("cannot read the list of processes").because(&e))?
     }
 
     async fn request(self: Arc<Self>, ask: Ask, body: &[u8]) -> Result<Body, Error> {
@@ -143,6 +168,17 @@ impl Server {
     }
 }
 
+/// What anyone can see of a run from outside: whoever asks learns it at once, not at the next regular look.
+fn trouble(table: &Table, leader: u32) -> Option<Trouble> {
+    let shim = table.shim_of(leader)?;
+    match family::doing(shim) {
+        Doing::Stopped => Some(Trouble::Stuck),
+        Doing::Waiting(_) | Doing::Living | Doing::Ended => {
+            (!table.escaped(shim, leader).is_empty()).then_some(Trouble::Escaped)
+        }
+    }
+}
+
 /// Said by a supervisor that is ending: the caller may start a new one.
 fn going_away() -> Error {
     Error::new(Kind::Unreachable, "the supervisor is going away").hint("try again")
@@ -154,6 +190,7 @@ pub(super) fn router(server: Arc<Server>) -> Router {
         .route("/v1/version", get(version))
         .route("/v1/ps", get(|State(s): State<Arc<Server>>| async { json(s.ps().await) }))
         .route("/v1/why/{service}", get(why))
+        .route("/v1/strays", get(|State(s): State<Arc<Server>>| async move { json(s.strays().await) }))
         .route("/v1/events", get(events))
         .route("/v1/leave", post(|State(s): State<Arc<Server>>| async move { json(s.leave().await) }))
         .route("/openapi.json", get(|| async { json(Ok(openapi::document())) }));

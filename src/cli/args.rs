@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCompleter;
 
 use super::{
-    build, complete, completions, doctor, export, init, kill, man, ps, restart, scale, schema, show, start, stop, test,
-    why,
+    build, complete, completions, doctor, export, init, kill, man, ps, restart, scale, schema, show, start, stop, strays,
+    test, why,
 };
 
 /// Builds, runs, watches over and logs a fleet of Go services.
@@ -94,6 +94,8 @@ pub(super) enum Command {
     Scale(scale::Args),
     /// Send a signal to the process groups of services
     Kill(kill::Args),
+    /// Show copies of services that run outside orchestra, and what `start` would do about them
+    Strays(strays::Args),
     /// Check Go, Docker, limits, ports, files and file systems, and say how to mend each
     Doctor(doctor::DoctorArgs),
     /// Print the environment as shell commands

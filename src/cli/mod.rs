@@ -28,6 +28,7 @@ mod show;
 mod signals;
 mod start;
 mod stop;
+mod strays;
 mod supervisor;
 mod table;
 mod test;
@@ -78,6 +79,7 @@ fn dispatch(context: &Context, command: Command) -> Result<(), Error> {
         Command::Kill(args) => kill::run(context, &args),
         Command::Export(args) => export::run(context, &args),
         Command::Init(args) => facts::init(context, &args),
+        Command::Strays(args) => strays::run(context, &args),
         Command::Doctor(args) => facts::doctor(context, &args),
         Command::Completions(args) => completions::run(context, &args),
         Command::Man(args) => man::run(context, &args),

@@ -121,6 +121,13 @@ impl Output {
         writeln!(io::stderr().lock(), "{line}").unwrap_or(());
     }
 
+    /// Puts a question; the answer is typed behind it.
+    pub(super) fn ask(&self, question: &str) {
+        let mut out = io::stderr().lock();
+        // Nobody is there to answer when standard error is gone.
+        write!(out, "{question}").and_then(|()| out.flush()).unwrap_or(());
+    }
+
     /// Tells a person what to know, with a word in front.
     pub(super) fn note(&self, word: &str, line: &str) {
         self.say(&format!("{} {}", Paint::Bold.on(&format!("{word}:"), self.color_err), text::clean(line)));

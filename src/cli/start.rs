@@ -7,7 +7,7 @@ use super::args::{Select, count, pair};
 use super::change::{self, Ended};
 use super::context::{Context, Place, check};
 use super::signals::{Came, Signals};
-use super::{attach, hooks, request, show};
+use super::{attach, hooks, request, show, strays};
 use crate::api::convert::{self, Ask};
 use crate::api::wire;
 use crate::config::values;
@@ -73,6 +73,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         race: args.race,
         port_offset: args.port_offset,
     };
+    asked.strays = strays::ask(context, &place, &project, &asked.select)?;
     hooks::around(&context.output, &place, Some(&project), "start", || {
         context.wait(converge(context, &place, Ask::Start, &asked, args.stay))
     })
@@ -89,7 +90,7 @@ pub(super) async fn converge(
     let mut signals = Signals::new()?;
     let ended = change::follow(&context.output, &place.home, ask, asked, &mut signals).await?;
     match (ended, stay) {
-        (Ended::Interrupted(Came::Interrupt), Stay { attach: true, .. }) => {
+        (Ended::Interrupted(Came::Interrupt | Came::Terminate), Stay { attach: true, .. }) => {
             attach::end(context, place, asked, &mut signals).await
         }
         (Ended::Interrupted(_), Stay { .. }) => Err(change::interrupted("stopped waiting; the fleet goes on starting")

@@ -2,20 +2,28 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::Arc;
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::answers;
-use super::context::runtime;
+use super::context::steady_runtime;
+use super::signals::{Came, Signals};
 use crate::api::convert;
 use crate::api::launch::{self, Handshake};
 use crate::api::listen::Checked;
 use crate::api::lock::{self, Claim, Project};
 use crate::api::server::Server;
 use crate::error::{Context, Error, Kind};
+use crate::supervisor::snapshot::Snapshot;
 use crate::supervisor::{self, Command, Handle, Request, Verb};
 use crate::sys::home::Home;
 use crate::task::spec::Caller;
+use crate::worker::Trouble;
+
+/// What blocks, blocks for milliseconds: a file, a look at all processes, the start of a shim.
+const HANDS: usize = 8;
 
 /// Runs until nothing is left to do. Whoever started it learns through a pipe whether it answers; later trouble goes to standard error, its log.
 pub(super) fn run(args: &[OsString]) -> Result<(), Kind> {
@@ -34,13 +42,19 @@ fn begin(args: &[OsString]) -> Result<(), Error> {
     let root = args.first().ok_or_else(|| Error::usage("`__supervisor` needs the root of a project"))?;
     let prepared = prepare(Path::new(root));
     match prepared {
-        Ok((home, Claim::Ours(project))) => runtime()?.block_on(supervise(home, project)),
+        Ok((home, Claim::Ours(project))) => match steady_runtime(HANDS) {
+            Ok(runtime) => runtime.block_on(supervise(home, project)),
+            Err(error) => refuse(error),
+        },
         Ok((_, Claim::Theirs(pid))) => launch::report(&Handshake::Held { pid }),
-        Err(error) => {
-            launch::report(&Handshake::Failed(convert::failure(&error)))?;
-            Err(error)
-        }
+        Err(error) => refuse(error),
     }
+}
+
+/// Whoever started us is told why we go.
+fn refuse(error: Error) -> Result<(), Error> {
+    launch::report(&Handshake::Failed(convert::failure(&error)))?;
+    Err(error)
 }
 
 fn prepare(root: &Path) -> Result<(Home, Claim), Error> {
@@ -80,7 +94,7 @@ async fn supervise(home: Home, project: Project) -> Result<(), Error> {
     project.clear()
 }
 
-type Begun = (std::sync::Arc<Server>, Checked, Handle, tokio::task::JoinHandle<()>);
+type Begun = (Arc<Server>, Checked, Handle, tokio::task::JoinHandle<()>);
 
 async fn answer(home: &Home, project: &Project) -> Result<Begun, Error> {
     let (handle, actor) = supervisor::spawn(home.clone()).await?;
@@ -90,13 +104,22 @@ async fn answer(home: &Home, project: &Project) -> Result<Begun, Error> {
     Ok((server, listener, handle, actor))
 }
 
-/// SIGTERM and Ctrl-C are `stop`; the second asks for SIGKILL at once. Never returns: the actor ends when all is stopped.
-async fn terminate(handle: Handle) {
-    let Ok(mut signals) = super::signals::Signals::new() else { return std::future::pending().await };
+/// SIGTERM and SIGINT are `stop`; the second asks for SIGKILL at once. SIGHUP and SIGQUIT are nothing to a process without a terminal. Never
+/// returns: the actor ends when all is stopped.
+async fn terminate(mut handle: Handle) {
+    let Ok(mut signals) = Signals::new() else { return std::future::pending().await };
+    // Taken and never read: it would end us where we stand. What we start has its default again.
+    let _quit = signal(SignalKind::quit());
     let mut grace = None;
     loop {
-        // A lost terminal is nothing to a process that has none.
-        if signals.next().await == super::signals::Came::Hangup {
+        let came = tokio::select! {
+            came = signals.next() => came,
+            () = only_unkillable(&mut handle), if grace.is_some() => {
+                leave(&handle).await;
+                return std::future::pending().await;
+            }
+        };
+        if came == Came::Hangup {
             continue;
         }
         let (reply, accepted) = oneshot::channel();
@@ -109,6 +132,30 @@ async fn terminate(handle: Handle) {
     }
 }
 
+/// Waits until all that still runs does not end on SIGKILL: there is nothing to wait for. Its shims stay, and whoever asks next takes them over.
+async fn only_unkillable(handle: &mut Handle) {
+    let unkillable = |snapshot: &Arc<Snapshot>| {
+        let mut running = snapshot.services.iter().flat_map(|service| &service.instances);
+        let (mut some, mut all) = (false, true);
+        for instance in running.by_ref().filter(|instance| instance.pid.is_some()) {
+            some = true;
+            all &= instance.trouble == Some(Trouble::Unkillable.word());
+        }
+        some && all
+    };
+    if handle.snapshots.wait_for(unkillable).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn leave(handle: &Handle) {
+    let (reply, left) = oneshot::channel();
+    if handle.commands.send(Command::Leave(reply)).await.is_ok() {
+        // An actor that ended before it could answer has left, too.
+        left.await.unwrap_or(());
+    }
+}
+
 fn stop(grace: Option<std::time::Duration>) -> Request {
     Request {
         verb: Verb::Stop { grace },
@@ -117,5 +164,7 @@ fn stop(grace: Option<std::time::Duration>) -> Request {
         caller: Caller { umask: super::request::mask(), nofile: None },
         config: None,
         trust: false,
+        pid: None,
+        strays: Vec::new(),
     }
 }

@@ -2,13 +2,18 @@
 //!
 //! The leader stays un-reaped all that time, so its pid, which is its group's number, cannot become somebody else's.
 
+use super::limits::Bounds;
 use crate::sys::child::{self, End};
-use crate::sys::os;
+use crate::sys::{family, os, sweep};
 
-/// SIGKILL for so long in vain, and the service counts as unkillable.
+/// SIGKILL for so long in vain, and the service counts as unkillable …
 const UNKILLABLE: u64 = 15_000_000_000;
+/// … and after so long when one of its processes waits in the kernel: a large one takes its time to give its memory back.
+const WAITS: u64 = 5_000_000_000;
 /// Between two looks while a killed group empties, in case a signal of an end was missed.
 const LOOK: u64 = 50_000_000;
+/// So many descendants that are to be killed may multiply meanwhile.
+const CROWD: usize = 8;
 /// What a leader that ended by itself leaves behind has at most so long after SIGTERM.
 const LEFT_BEHIND: u64 = 1_000_000_000;
 
@@ -16,8 +21,8 @@ const LEFT_BEHIND: u64 = 1_000_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Running,
-    /// Asked to end; SIGKILL at this time.
-    Asked(u64),
+    /// Asked to end by a signal; SIGKILL at this time.
+    Asked(i32, u64),
     /// Killed since this time.
     Killed(u64),
 }
@@ -35,10 +40,15 @@ pub(super) struct Group {
     pub(super) killed: bool,
     escaped: u32,
     told_unkillable: bool,
+    /// When to sweep next.
+    sweep: u64,
+    bounds: Bounds,
+    /// Orphans that came to us and were asked to end, like the group.
+    asked: Vec<i32>,
 }
 
 impl Group {
-    pub(super) fn new(leader: i32) -> Group {
+    pub(super) fn new(leader: i32, bounds: Bounds) -> Group {
         Group {
             leader,
             phase: Phase::Running,
@@ -48,11 +58,19 @@ impl Group {
             killed: false,
             escaped: 0,
             told_unkillable: false,
+            sweep: 0,
+            bounds,
+            asked: Vec::new(),
         }
     }
 
     pub(super) fn leader(&self) -> i32 {
         self.leader
+    }
+
+    /// What it is held to.
+    pub(super) fn bounds(&self) -> &Bounds {
+        &self.bounds
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -62,15 +80,35 @@ impl Group {
     /// Begins to end it. A second, shorter grace hastens the first.
     pub(super) fn ask(&mut self, signal: i32, grace: u64, now: u64) {
         self.stopped = true;
+        // A service that starves its machine must not starve those who end it.
+        os::hurry();
         let until = match self.phase {
             Phase::Running => now.saturating_add(grace),
-            Phase::Asked(until) => until.min(now.saturating_add(grace)),
+            Phase::Asked(_, until) => until.min(now.saturating_add(grace)),
             Phase::Killed(_) => return,
         };
-        self.phase = Phase::Asked(until);
-        self.signal_all(signal);
+        self.begin_asking(signal, until);
+    }
+
+    fn begin_asking(&mut self, signal: i32, until: u64) {
+        self.phase = Phase::Asked(signal, until);
+        self.signal(signal);
         // A stopped process could not die of the signal.
-        self.signal_all(libc::SIGCONT);
+        self.signal(libc::SIGCONT);
+        self.asked.clear();
+        self.ask_orphans(signal);
+    }
+
+    /// Asks those whom the group's signal did not reach, each once: some come to us only when their parent has ended.
+    fn ask_orphans(&mut self, signal: i32) {
+        let (leader, reaped, asked) = (self.leader, self.reaped, &mut self.asked);
+        each_other(leader, &mut |pid| {
+            if (reaped || !in_group(pid, leader)) && !asked.contains(&pid) {
+                asked.push(pid);
+                child::signal_child(pid, signal);
+                child::signal_child(pid, libc::SIGCONT);
+            }
+        });
     }
 
     /// Ends it now.
@@ -81,10 +119,26 @@ impl Group {
 
     fn start_killing(&mut self, now: u64) {
         if !matches!(self.phase, Phase::Killed(_)) {
+            os::hurry();
             self.phase = Phase::Killed(now);
         }
         self.killed = true;
-        self.signal_all(libc::SIGKILL);
+        self.kill_all(now);
+    }
+
+    /// SIGKILL to the group, which none of it can outrun, to whoever is in the service's control group, and to those who left both: together where
+    /// they are many, since a crowd that is killed one by one forks meanwhile.
+    fn kill_all(&mut self, now: u64) {
+        self.signal(libc::SIGKILL);
+        self.bounds.kill();
+        let mut others = 0;
+        each_other(self.leader, &mut |_| others += 1);
+        if others < CROWD {
+            self.signal_all(libc::SIGKILL);
+        } else if now >= self.sweep {
+            self.sweep = now + LOOK;
+            sweep::end_descendants();
+        }
     }
 
     /// A signal for the group only.
@@ -120,15 +174,15 @@ impl Group {
                 }
             }
             if self.phase == Phase::Running {
-                self.signal_all(libc::SIGTERM);
-                self.signal_all(libc::SIGCONT);
-                self.phase = Phase::Asked(now + LEFT_BEHIND);
+                self.begin_asking(libc::SIGTERM, now + LEFT_BEHIND);
             }
         }
         match self.phase {
-            Phase::Asked(until) if now >= until => self.start_killing(now),
-            Phase::Killed(_) if self.end.is_some() => self.signal_all(libc::SIGKILL),
-            Phase::Running | Phase::Asked(_) | Phase::Killed(_) => {}
+            Phase::Asked(_, until) if now >= until => self.start_killing(now),
+            Phase::Asked(signal, _) => self.ask_orphans(signal),
+            // Again and again: some fork faster than they are found, and a traced process stops once more on its way out.
+            Phase::Killed(_) => self.kill_all(now),
+            Phase::Running => {}
         }
         None
     }
@@ -137,15 +191,28 @@ impl Group {
     pub(super) fn due(&self, now: u64) -> Option<u64> {
         match self.phase {
             Phase::Running => None,
-            Phase::Asked(until) => Some(until),
+            Phase::Asked(_, until) => Some(until),
             Phase::Killed(_) => Some(now + LOOK),
         }
     }
 
     /// True once, when SIGKILL has had no effect for too long.
     pub(super) fn became_unkillable(&mut self, now: u64) -> bool {
-        let late = matches!(self.phase, Phase::Killed(since) if now >= since + UNKILLABLE);
+        let Phase::Killed(since) = self.phase else { return false };
+        let late = now >= since + UNKILLABLE || now >= since + WAITS && self.waits_in_kernel();
         late && !std::mem::replace(&mut self.told_unkillable, true)
+    }
+
+    /// SIGKILL has had no effect, and somebody was told.
+    pub(super) fn is_unkillable(&self) -> bool {
+        self.told_unkillable
+    }
+
+    fn waits_in_kernel(&self) -> bool {
+        let waits = |pid: i32| family::waits_in(pid as u32).is_some();
+        let mut found = self.end.is_none() && waits(self.leader);
+        each_other(self.leader, &mut |pid| found = found || waits(pid));
+        found
     }
 
     /// How many descendants have left the group, when that has changed.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::task::spec::Limits;
+
 /// What a shim is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
@@ -59,7 +61,7 @@ impl fmt::Display for Order {
 }
 
 /// What a shim tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// `hello 1 UUID RUN SHIM-PID`, first on every accepted connection.
     Hello {
@@ -82,9 +84,11 @@ pub enum Event {
     Status(u64),
     /// `escaped N`: so many descendants have left the group.
     Escaped(u32),
-    /// `unkillable`: SIGKILL was 15 s ago, and the group is not empty.
+    /// `unkillable`: SIGKILL was seconds ago, and the group is not empty.
     Unkillable,
-    /// `exited CODE SIGNAL OOM`, `-` where there is none; the group is empty and the log complete.
+    /// `limits MEMORY CPU [WORDS]`, `-` where there is none: bytes and cores it is held to; words say why it is not.
+    Limits(Limits),
+    /// `exited CODE SIGNAL OOM KILLED`, `-` where there is none; the group is empty and the log complete. Older shims leave out the last word.
     Exited {
         /// The exit code.
         code: Option<i32>,
@@ -92,6 +96,8 @@ pub enum Event {
         signal: Option<i32>,
         /// The kernel's out-of-memory killer.
         oom: bool,
+        /// It was asked to end, and it or a part of it did not until SIGKILL came.
+        killed: bool,
     },
     /// `failed transient|final WORDS`: it was never started.
     Failed {
@@ -122,9 +128,11 @@ impl Event {
             "status" => Event::Status(rest.parse().ok()?),
             "escaped" => Event::Escaped(rest.parse().ok()?),
             "unkillable" => Event::Unkillable,
+            "limits" => limits(rest)?,
             "exited" => {
                 let mut number = || words.next().map(|word| word.parse().ok());
-                Event::Exited { code: number()?, signal: number()?, oom: words.next()? == "1" }
+                let (code, signal) = (number()?, number()?);
+                Event::Exited { code, signal, oom: words.next()? == "1", killed: words.next() == Some("1") }
             }
             "failed" => {
                 let (kind, message) = rest.split_once(' ')?;
@@ -146,8 +154,13 @@ impl fmt::Display for Event {
             Event::Status(dropped) => write!(f, "status {dropped}"),
             Event::Escaped(n) => write!(f, "escaped {n}"),
             Event::Unkillable => write!(f, "unkillable"),
-            Event::Exited { code, signal, oom } => {
-                write!(f, "exited {} {} {}", Number(*code), Number(*signal), u8::from(*oom))
+            Event::Limits(Limits { memory, cpu, unenforced }) => {
+                write!(f, "limits {} {}", Number(*memory), Number(*cpu))?;
+                unenforced.as_ref().map_or(Ok(()), |words| write!(f, " {words}"))
+            }
+            Event::Exited { code, signal, oom, killed } => {
+                let (code, signal) = (Number(*code), Number(*signal));
+                write!(f, "exited {code} {signal} {} {}", u8::from(*oom), u8::from(*killed))
             }
             Event::Failed { transient, message } => {
                 write!(f, "failed {} {message}", if *transient { "transient" } else { "final" })
@@ -157,11 +170,19 @@ impl fmt::Display for Event {
     }
 }
 
-struct Number(Option<i32>);
+fn limits(rest: &str) -> Option<Event> {
+    let mut words = rest.splitn(3, ' ');
+    let (memory, cpu) = (words.next()?, words.next()?);
+    let memory = if memory == "-" { None } else { Some(memory.parse().ok()?) };
+    let cpu = if cpu == "-" { None } else { Some(cpu.parse().ok()?) };
+    Some(Event::Limits(Limits { memory, cpu, unenforced: words.next().map(ToOwned::to_owned) }))
+}
 
-impl fmt::Display for Number {
+struct Number<T>(Option<T>);
+
+impl<T: fmt::Display> fmt::Display for Number<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
+        match &self.0 {
             Some(n) => write!(f, "{n}"),
             None => write!(f, "-"),
         }
@@ -186,14 +207,22 @@ mod tests {
             "status 0",
             "escaped 2",
             "unkillable",
-            "exited 2 - 0",
-            "exited - 9 1",
+            "limits 33554432 0.5",
+            "limits - 2 cannot make a group in `/x`: permission denied",
+            "exited 2 - 0 0",
+            "exited - 9 1 1",
             "failed final permission denied: `/bin/x`",
             "error what",
         ];
         for line in events {
             assert_eq!(Event::parse(line).unwrap().to_string(), line);
         }
+    }
+
+    #[test]
+    fn an_older_shim_says_less() {
+        let end = Event::Exited { code: Some(2), signal: None, oom: false, killed: false };
+        assert_eq!(Event::parse("exited 2 - 0"), Some(end));
     }
 
     #[test]

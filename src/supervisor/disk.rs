@@ -52,14 +52,20 @@ fn last_instance(service: Option<&Service>, view: &InstanceView) -> LastInstance
 }
 
 fn last_exit(exit: &ExitView) -> LastExit {
-    LastExit { code: exit.code, signal: exit.signal, reason: exit.reason.word().to_owned(), at_us: exit.at_us }
+    LastExit {
+        code: exit.code,
+        signal: exit.signal,
+        reason: exit.reason.word().to_owned(),
+        killed: exit.killed,
+        at_us: exit.at_us,
+    }
 }
 
 /// Everything the files know: what the project declares, what was wanted, what last was, and which shims are alive.
 pub fn snapshot(home: &Home, project: Option<&Project>) -> Result<Snapshot, Error> {
     let files = Files::read(home)?;
     let services = files.names(project).iter().map(|name| files.service(name, project)).collect();
-    Ok(Snapshot { seq: 0, services })
+    Ok(Snapshot { seq: 0, services, notes: Vec::new() })
 }
 
 /// `why` from files.
@@ -167,6 +173,7 @@ fn instance_view(id: InstanceId, last: Option<&LastInstance>, live: Option<&Copy
         last_exit: last.and_then(|last| last.exits.last()).map(exit_view),
         healthy: None,
         trouble: None,
+        limits: live.and_then(|copy| Some(copy.record.limits.as_ref()?.limits())),
     }
 }
 
@@ -199,7 +206,7 @@ pub(super) fn exit_view(exit: &LastExit) -> ExitView {
         Reason::Port,
     ];
     let reason = reasons.into_iter().find(|reason| reason.word() == exit.reason).unwrap_or(Reason::Exit);
-    ExitView { code: exit.code, signal: exit.signal, reason, at_us: exit.at_us }
+    ExitView { code: exit.code, signal: exit.signal, reason, killed: exit.killed, at_us: exit.at_us }
 }
 
 /// What an intent says is wanted.

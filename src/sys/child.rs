@@ -32,6 +32,8 @@ pub struct Launch<'a> {
     pub umask: u32,
     /// `RLIMIT_NOFILE`, soft and hard.
     pub nofile: Option<(u64, u64)>,
+    /// Doors of control groups that it enters before anything else is its own.
+    pub groups: &'a [OwnedFd],
 }
 
 /// The step of a start that failed.
@@ -39,6 +41,8 @@ pub struct Launch<'a> {
 pub enum Stage {
     /// Before the child could do anything.
     Fork,
+    /// Its control groups.
+    Groups,
     /// Its standard streams.
     Streams,
     /// Its working directory.
@@ -125,6 +129,9 @@ fn become_program(launch: &Launch<'_>, argv: &Pointers<'_>, env: &Pointers<'_>, 
         if libc::getppid() as u32 != parent {
             libc::_exit(127);
         }
+        if !launch.groups.iter().all(enter) {
+            return LaunchError::here(Stage::Groups);
+        }
         reset_signals();
         if libc::dup2(launch.stdout.as_raw_fd(), 1) < 0 || libc::dup2(launch.stderr.as_raw_fd(), 2) < 0 {
             return LaunchError::here(Stage::Streams);
@@ -143,6 +150,13 @@ fn become_program(launch: &Launch<'_>, argv: &Pointers<'_>, env: &Pointers<'_>, 
         libc::execve(launch.program.as_ptr(), argv.0.as_ptr(), env.0.as_ptr());
     }
     LaunchError::here(Stage::Exec)
+}
+
+/// In the child: `0` means whoever writes it.
+#[expect(unsafe_code, reason = "between fork and exec nothing may allocate")]
+fn enter(door: &OwnedFd) -> bool {
+    // SAFETY: one byte of our own, on a descriptor of our own.
+    unsafe { libc::write(door.as_raw_fd(), c"0".as_ptr().cast(), 1) == 1 }
 }
 
 /// Every signal as a fresh program expects it; ignored ones would stay ignored over exec.
@@ -202,30 +216,22 @@ fn read_report(told: &OwnedFd) -> Option<LaunchError> {
 #[expect(unsafe_code, reason = "fork and exec")]
 pub fn launch_detached(program: &OwnedFd, argv: &[&CStr], dir: &CStr) -> io::Result<()> {
     let argv = Pointers::new(argv);
-    // While we are no subreaper, an orphan goes to init: it must not count as a descendant of the service.
-    os::be_subreaper(false);
-    // SAFETY: this process has one thread; the children only make system calls and end or exec.
-    let middle = unsafe { libc::fork() };
-    if middle == 0 {
-        // SAFETY: as above.
-        unsafe {
-            libc::setsid();
-            if libc::fork() == 0 {
+    // SAFETY: this process has one thread; the child only makes system calls and ends or execs.
+    match unsafe { os::fork_sibling() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => {
+            // SAFETY: as above.
+            unsafe {
                 libc::setsid();
                 reset_signals();
                 libc::chdir(dir.as_ptr());
                 os::close_on_exec_from(3);
                 os::exec_open(program, argv.0.as_ptr());
+                libc::_exit(127)
             }
-            libc::_exit(0)
         }
+        _ => Ok(()),
     }
-    let result = if middle < 0 { Err(io::Error::last_os_error()) } else { Ok(()) };
-    if middle > 0 {
-        reap(middle);
-    }
-    os::be_subreaper(true);
-    result
 }
 
 /// How `pid`, a child of ours, ended; `None` while it runs. It stays a zombie, so its pid and group stay its own.

@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// One more than the highest signal number.
 pub const SIGNALS: i32 = 32;
@@ -43,6 +43,12 @@ pub fn peer_uid(stream: &UnixStream) -> io::Result<u32> {
     Ok(nix::sys::socket::getsockopt(stream, nix::sys::socket::sockopt::LocalPeerCred)?.uid())
 }
 
+/// Which process listens at the other end of a socket.
+pub fn peer_pid(stream: &UnixStream) -> io::Result<u32> {
+    let pid = nix::sys::socket::getsockopt(stream, nix::sys::socket::sockopt::LocalPeerPid)?;
+    u32::try_from(pid).map_err(io::Error::other)
+}
+
 /// The running program, to be started once more.
 pub fn own_program() -> io::Result<PathBuf> {
     std::env::current_exe()
@@ -51,6 +57,28 @@ pub fn own_program() -> io::Result<PathBuf> {
 /// The running program, held open.
 pub fn open_own_program() -> io::Result<OwnedFd> {
     Ok(std::fs::File::open(std::env::current_exe()?)?.into())
+}
+
+/// Forks a process that is nobody's child here: an orphan goes to launchd, as there are no subreapers.
+///
+/// # Safety
+/// As fork: the process has one thread, and the child only makes system calls until it execs or ends.
+#[expect(unsafe_code, reason = "fork")]
+pub unsafe fn fork_sibling() -> i32 {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let middle = libc::fork();
+        if middle == 0 {
+            if libc::fork() == 0 {
+                return 0;
+            }
+            libc::_exit(0);
+        }
+        if middle > 0 {
+            super::child::reap(middle);
+        }
+        middle
+    }
 }
 
 /// Executes an open program with our environment; returns only on failure. macOS executes paths only, so a replaced file is the new program.
@@ -95,6 +123,11 @@ pub fn each_child(leader: i32, each: &mut dyn FnMut(i32)) -> io::Result<()> {
     let count = n as usize / size_of::<i32>();
     pids[..count].iter().copied().filter(|pid| *pid > 0 && (*pid == leader || is_running(*pid as u32))).for_each(each);
     Ok(())
+}
+
+/// macOS tells the parent of a process only; the look at all processes finds them.
+pub fn each_child_of(_parent: u32, _each: &mut dyn FnMut(i32)) -> io::Result<()> {
+    Err(io::Error::from(io::ErrorKind::Unsupported))
 }
 
 /// A pipe whose ends are not inherited by programs.
@@ -149,6 +182,11 @@ pub fn pids() -> io::Result<Vec<u32>> {
     Ok(pids.into_iter().filter(|pid| *pid > 0).map(|pid| pid as u32).collect())
 }
 
+/// The parent of a process; `None` for one that has ended and is not reaped, or is not there.
+pub fn parent(pid: u32) -> Option<u32> {
+    bsd_info(pid).ok().filter(|info| info.pbi_status != libc::SZOMB).map(|info| info.pbi_ppid)
+}
+
 /// Whether the environment a process was started with holds `key=value`. False where we may not look.
 #[expect(unsafe_code, reason = "sysctl has no wrapper")]
 pub fn environment_has(pid: u32, assignment: &[u8]) -> bool {
@@ -168,13 +206,30 @@ pub fn is_running(pid: u32) -> bool {
 /// macOS takes unused pages by itself when it needs them.
 pub fn give_memory_back() {}
 
+/// Asks for the processor before all others, for a moment in which every delay makes more work. Only root gets it; nothing depends on it.
+#[expect(unsafe_code, reason = "setpriority has no wrapper")]
+pub fn hurry() {
+    // SAFETY: a plain system call about ourselves.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -20) };
+}
+
+/// macOS has no control groups.
+pub fn is_cgroup(_folder: &Path) -> bool {
+    false
+}
+
+/// macOS has no control groups.
+pub fn is_delegated(_folder: &Path) -> bool {
+    false
+}
+
 /// macOS does not say.
 pub fn oom_kills() -> u64 {
     0
 }
 
 #[expect(unsafe_code, reason = "proc_pidinfo has no wrapper")]
-fn bsd_info(pid: u32) -> io::Result<libc::proc_bsdinfo> {
+pub(super) fn bsd_info(pid: u32) -> io::Result<libc::proc_bsdinfo> {
     // SAFETY: all-zero is a valid value of this plain struct.
     let mut info: libc::proc_bsdinfo = unsafe { std::mem::zeroed() };
     let size = size_of::<libc::proc_bsdinfo>() as i32;
@@ -207,6 +262,18 @@ impl Held {
     /// Remembers a process.
     pub fn open(pid: u32) -> io::Result<Held> {
         Ok(Held { pid, start_time: start_time(pid)? })
+    }
+
+    /// Whether it has ended, after waiting for that at most so long.
+    pub fn has_ended(&self, patience: std::time::Duration) -> bool {
+        let until = std::time::Instant::now() + patience;
+        loop {
+            let lives = is_running(self.pid) && start_time(self.pid).is_ok_and(|at| at == self.start_time);
+            if !lives || std::time::Instant::now() >= until {
+                return !lives;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
     }
 
     /// Signals it; ESRCH once it is gone.

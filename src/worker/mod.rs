@@ -5,6 +5,7 @@ pub mod fake;
 pub mod ports;
 pub mod probe;
 pub mod process;
+mod projects;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use tokio::sync::mpsc;
 pub use crate::task::outcome::{BuildBatch, BuildFailure, Outcome, Problem};
 
 use crate::task::id::{Artifact, BuildKey, RunId};
-use crate::task::spec::RunSpec;
+use crate::task::spec::{Limits, RunSpec};
 
 /// What a worker is asked to do.
 #[derive(Clone, Debug)]
@@ -40,6 +41,31 @@ pub struct StartFailure {
     pub port: bool,
     /// Trying again may help (EAGAIN, ENOMEM); else it fails the same way each time.
     pub transient: bool,
+}
+
+/// Something a person should see about a run that goes on; the gravest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trouble {
+    /// SIGKILL does not end it.
+    Unkillable,
+    /// Its shim is stopped or waits in the kernel: nobody reads its output, nobody hears its end.
+    Stuck,
+    /// A process of it has left its group or session.
+    Escaped,
+    /// A debugger holds it.
+    Debugged,
+}
+
+impl Trouble {
+    /// The word in `ps`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Trouble::Unkillable => "unkillable",
+            Trouble::Stuck => "stuck",
+            Trouble::Escaped => "escaped",
+            Trouble::Debugged => "debugged",
+        }
+    }
 }
 
 /// A process that is not ours and listens on a port that should be.
@@ -69,10 +95,16 @@ pub enum RunReport {
     Holder(Option<Holder>),
     /// The liveness probe failed often enough: it shall be restarted.
     Dead(String),
+    /// What it is held to, and whether it is; only where `resources` say something.
+    Limits(Limits),
     /// What its group listens on, `127.0.0.1:8080/tcp`, whenever that changes.
     Listening(Vec<String>),
-    /// Something a person should see: `stuck`, `unkillable`, `escaped`, `debugged`; `None` when it is over.
-    Trouble(Option<&'static str>),
+    /// It is being ended: by this supervisor's order, or by that of an earlier one or of somebody else.
+    Stopping,
+    /// What it suffers from, in one sentence; `None` when that is over. Each trouble is told by itself.
+    Trouble(Trouble, Option<String>),
+    /// Something about its service that whoever asked for it should read, one sentence.
+    Note(String),
     /// It ended and its group is empty.
     Exited(Outcome),
     /// A build ended: what became of each member.

@@ -7,9 +7,9 @@ use super::{Effect, Engine, Moment, Owner, Slot, TimerId};
 use crate::supervisor::snapshot::{ExitView, Reason};
 use crate::task::id::{InstanceId, RunId, ServiceName};
 use crate::task::restart::{self, Failure, RestartPolicy, Verdict};
-use crate::task::spec::{Condition, Desired, Kind};
+use crate::task::spec::{Condition, Desired, Kind, Limits, size_words};
 use crate::task::state::{Input, TaskState};
-use crate::worker::{Holder, Outcome, RunReport, Signal, StartFailure};
+use crate::worker::{Holder, Outcome, RunReport, Signal, StartFailure, Trouble};
 
 /// A crash loop rests so long between two tries.
 const REST: Duration = Duration::from_secs(60);
@@ -28,6 +28,7 @@ impl Engine {
             (Some(Owner::Builds(_)), RunReport::Exited(_)) => {
                 self.build_lost(run, "the build was interrupted", now, out)
             }
+            (Some(Owner::Builds(_)), RunReport::Waiting(Some(words))) => self.build_waits(run, &words, now, out),
             (Some(Owner::Builds(_)), _) => {}
             (Some(Owner::Slot(id)), report) => {
                 let id = id.clone();
@@ -44,6 +45,7 @@ impl Engine {
             RunReport::Ready(_) if self.is_job(&id.service) => {}
             RunReport::Ready(ready) => self.ready(id, ready, now, out),
             RunReport::Dead(why) => self.dead(id, &why, now, out),
+            RunReport::Stopping => self.is_ending(id, now),
             RunReport::Built(_) => {}
             RunReport::Started { pid } => {
                 let Some(slot) = self.slot(id) else { return };
@@ -53,11 +55,59 @@ impl Engine {
                     run.pid = Some(pid);
                 }
             }
+            RunReport::Note(message) => self.note(&id.service, message, now, out),
+            RunReport::Limits(limits) => self.limited(id, limits, now, out),
             RunReport::Listening(listening) => self.with_run(id, |run| run.listening = listening),
-            RunReport::Trouble(trouble) => self.with_run(id, |run| run.trouble = trouble),
+            RunReport::Trouble(trouble, words) => self.trouble(id, trouble, words, now, out),
             RunReport::Waiting(waiting) => self.with_run(id, |run| run.waiting = waiting),
             RunReport::Holder(holder) => self.with_run(id, |run| run.holder = holder.as_ref().map(holder_words)),
         }
+    }
+
+    /// A person is told once why limits are not enforced, and again when the reason is another.
+    fn limited(&mut self, id: &InstanceId, limits: Limits, now: Moment, out: &mut Vec<Effect>) {
+        let Some(slot) = self.slot(id) else { return };
+        let told = std::mem::replace(&mut slot.unenforced, limits.unenforced.clone());
+        let untold = limits.unenforced.clone().filter(|why| told.as_ref() != Some(why));
+        self.with_run(id, |run| run.limits = Some(limits));
+        if let Some(why) = untold {
+            let message = format!("{id}: its limits are not enforced: {why}; `orchestra doctor` says what helps");
+            self.say(&id.service.clone(), message, now, out);
+        }
+    }
+
+    /// Somebody else ends it, most likely a supervisor that died meanwhile: that is a wanted stop, and what is wanted is started again after it.
+    fn is_ending(&mut self, id: &InstanceId, now: Moment) {
+        let Some(slot) = self.slot(id) else { return };
+        slot.step(Input::Terminate, now);
+        if let Some(run) = &mut slot.run {
+            run.ending.get_or_insert(Reason::Stopped);
+        }
+    }
+
+    /// What a run suffers from; a change of it is news, but for a debugger, of which its user knows.
+    fn trouble(
+        &mut self,
+        id: &InstanceId,
+        trouble: Trouble,
+        words: Option<String>,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(run) = self.slot(id).and_then(|slot| slot.run.as_mut()) else { return };
+        let before = match &words {
+            Some(words) => run.troubles.insert(trouble, words.clone()),
+            None => run.troubles.remove(&trouble),
+        };
+        let message = match (trouble, before, words) {
+            (Trouble::Debugged, _, _) => return,
+            (Trouble::Escaped, None, Some(words)) => format!("{id}: {words}"),
+            (Trouble::Escaped, _, _) => return,
+            (_, None, Some(words)) => format!("{id} is {}: {words}", trouble.word()),
+            (_, Some(_), None) => format!("{id} is no longer {}", trouble.word()),
+            (_, Some(_), Some(_)) | (_, None, None) => return,
+        };
+        self.say(&id.service.clone(), message, now, out);
     }
 
     fn with_run(&mut self, id: &InstanceId, change: impl FnOnce(&mut Run)) {
@@ -99,7 +149,9 @@ impl Engine {
 
     fn dead(&mut self, id: &InstanceId, why: &str, now: Moment, out: &mut Vec<Effect>) {
         let Some(slot) = self.slot(id) else { return };
-        slot.terminate(Reason::FailedProbe, now, out);
+        if !slot.terminate(Reason::FailedProbe, now, out) {
+            return;
+        }
         self.say(&id.service.clone(), format!("{id} is restarted: its liveness probe failed: {why}"), now, out);
     }
 
@@ -109,7 +161,7 @@ impl Engine {
         let policy = self.policy(id);
         let Some(slot) = self.slot(id) else { return };
         let reason = if failure.port { Reason::Port } else { Reason::StartFailed };
-        slot.remember(ExitView { code: None, signal: None, reason, at_us: now.wall_us });
+        slot.remember(ExitView { code: None, signal: None, reason, killed: false, at_us: now.wall_us });
         let ended = slot.run.take();
         slot.trouble = Some(failure.message.clone());
         let told = ended.as_ref().is_some_and(|run| run.ending.is_some());
@@ -134,10 +186,14 @@ impl Engine {
         let Some(slot) = self.slot(id) else { return };
         let Some(ended) = slot.run.take() else { return };
         let reason = ended.ending.unwrap_or_else(|| outcome_reason(outcome));
-        slot.remember(ExitView { code: outcome.code, signal: outcome.signal, reason, at_us: now.wall_us });
+        // Only of an end that was asked for does it say something that code and signal do not.
+        let killed = outcome.killed && ended.ending.is_some();
+        slot.remember(ExitView { code: outcome.code, signal: outcome.signal, reason, killed, at_us: now.wall_us });
+        let how = slot.killed_words();
         // A clean end after a failed liveness probe is still the end of a service that was not well.
         let success = outcome.code == Some(0) && reason != Reason::FailedProbe;
-        let words = format!("{id} {}", ended_words(outcome));
+        let ending = ended_words(outcome, ended.limits.as_ref());
+        let words = format!("{id} {ending}");
         match reason {
             _ if !wanted => {
                 slot.step(Input::EndedUnwanted, now);
@@ -153,7 +209,7 @@ impl Engine {
             _ => {
                 slot.trouble = Some(match reason {
                     Reason::FailedProbe => "its liveness probe failed".to_owned(),
-                    _ => ended_words(outcome),
+                    _ => ending,
                 });
                 self.failed_once(id, Some(&ended), &policy, now, out);
             }
@@ -162,7 +218,9 @@ impl Engine {
         let message = match then {
             Some(TaskState::Crashloop) => format!("{words}; it failed too often and rests for {} s", REST.as_secs()),
             Some(TaskState::Failed) => format!("{words}; it is not started again"),
-            _ if !wanted || matches!(reason, Reason::Stopped | Reason::Rerun) => format!("{id} stopped"),
+            _ if !wanted || matches!(reason, Reason::Stopped | Reason::Rerun) => {
+                format!("{id} stopped{}", how.map(|how| format!(": {how}")).unwrap_or_default())
+            }
             _ => words,
         };
         self.say(&id.service.clone(), message, now, out);
@@ -184,6 +242,7 @@ impl Engine {
     fn excuse(&mut self, id: &InstanceId, policy: &RestartPolicy, now: Moment, out: &mut Vec<Effect>) {
         let Some(slot) = self.slot(id) else { return };
         if policy.mode == restart::RestartMode::No {
+            slot.trouble = Some("it ended while something it needs was not ready".to_owned());
             slot.step(Input::EndedFailed, now);
             return;
         }
@@ -279,12 +338,7 @@ impl Engine {
     /// Something it declared to need ready is not ready now.
     fn lacks_a_dependency(&self, name: &ServiceName) -> bool {
         let Some(service) = self.services.get(name) else { return false };
-        service.spec.needs.iter().any(|need| {
-            need.condition == Condition::Ready
-                && self.services.get(&need.service).is_some_and(|other| {
-                    other.slots.values().any(|slot| !matches!(slot.state, TaskState::Ready | TaskState::Done))
-                })
-        })
+        service.spec.needs.iter().any(|need| need.condition == Condition::Ready && !self.is_met(need, true))
     }
 }
 
@@ -296,15 +350,26 @@ impl Slot {
         self.step(Input::Retry, now);
     }
 
-    /// Tells the present run to end.
-    pub(super) fn terminate(&mut self, reason: Reason, now: Moment, out: &mut Vec<Effect>) {
+    /// How its newest end came about, where SIGKILL had to help.
+    pub(super) fn killed_words(&self) -> Option<String> {
+        let exit = self.exits.last().filter(|exit| exit.killed)?;
+        let who = if exit.code.is_none() { "it" } else { "a process it left behind" };
+        Some(match self.grace.unwrap_or(self.launch.stop.grace) {
+            Duration::ZERO => format!("{who} was killed at once"),
+            grace => format!("{who} was killed after the grace of {grace:?}"),
+        })
+    }
+
+    /// Tells the present run to end; `false` when there is none, or it was told before.
+    pub(super) fn terminate(&mut self, reason: Reason, now: Moment, out: &mut Vec<Effect>) -> bool {
         if !self.step(Input::Terminate, now) {
-            return;
+            return false;
         }
         if let Some(run) = &mut self.run {
             run.ending = Some(reason);
             out.push(Effect::Signal { run: run.id, signal: Signal::Stop { grace: self.grace } });
         }
+        true
     }
 }
 
@@ -327,10 +392,14 @@ fn outcome_reason(outcome: &Outcome) -> Reason {
 }
 
 /// `exited with code 2`, `was ended by signal 9`, …
-fn ended_words(outcome: &Outcome) -> String {
+fn ended_words(outcome: &Outcome, limits: Option<&Limits>) -> String {
+    let memory = limits.filter(|limits| limits.unenforced.is_none()).and_then(|limits| limits.memory);
     match outcome {
         Outcome { lost: true, .. } => "was lost: its shim died".to_owned(),
-        Outcome { oom: true, .. } => "was ended by the kernel: out of memory".to_owned(),
+        Outcome { oom: true, .. } => match memory {
+            Some(bytes) => format!("was killed by the kernel: it used more than {}", size_words(bytes)),
+            None => "was killed by the kernel: out of memory".to_owned(),
+        },
         Outcome { signal: Some(signal), .. } => format!("was ended by signal {signal}"),
         Outcome { code: Some(code), .. } => format!("exited with code {code}"),
         Outcome { .. } => "ended".to_owned(),

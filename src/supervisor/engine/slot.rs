@@ -1,5 +1,6 @@
 //! One place for one copy of a service: what is wanted of it, what is, and what became of its runs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,8 +8,9 @@ use super::{Moment, TimerId};
 use crate::supervisor::snapshot::{ExitView, Reason};
 use crate::task::id::{Artifact, InstanceId, RunId, Settings};
 use crate::task::restart::Failure;
-use crate::task::spec::RunSpec;
+use crate::task::spec::{Limits, RunSpec};
 use crate::task::state::{Input, TaskState};
+use crate::worker::Trouble;
 
 /// The present run of a slot.
 pub struct Run {
@@ -28,8 +30,10 @@ pub struct Run {
     pub healthy: Option<bool>,
     /// What its group listens on.
     pub listening: Vec<String>,
-    /// `stuck unkillable escaped unknown debugged`
-    pub trouble: Option<&'static str>,
+    /// What it is held to, and whether it is.
+    pub limits: Option<Limits>,
+    /// What it suffers from, each in one sentence; the gravest first.
+    pub troubles: BTreeMap<Trouble, String>,
     /// What its readiness probe last said while it did not say yes.
     pub waiting: Option<String>,
     /// Who else listens on a port it is asked on.
@@ -38,6 +42,13 @@ pub struct Run {
     pub ending: Option<Reason>,
     /// It was told to end at once.
     pub killed: bool,
+}
+
+impl Run {
+    /// SIGKILL does not end it, so nobody waits for its end.
+    pub fn is_unkillable(&self) -> bool {
+        self.troubles.contains_key(&Trouble::Unkillable)
+    }
 }
 
 /// One place for one copy.
@@ -72,6 +83,8 @@ pub struct Slot {
     pub restarts: u32,
     /// Why it cannot start, or failed; one sentence.
     pub trouble: Option<String>,
+    /// Why the limits of the newest run that has some are not enforced, as it was told.
+    pub unenforced: Option<String>,
     /// When the present or last run was started, microseconds since 1970.
     pub started_us: Option<i64>,
     /// The newest run's id.
@@ -104,6 +117,7 @@ impl Slot {
             on_trial: false,
             restarts: 0,
             trouble: None,
+            unenforced: None,
             started_us: None,
             last_run: None,
             exits: Vec::new(),

@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::task::id::RunId;
 use crate::task::spec::{Probe, ProbeTarget, RunSpec};
-use crate::worker::{Holder, RunReport, Sink};
+use crate::worker::{Holder, RunReport, Sink, Trouble};
 use ask::{Answer, said};
 use log::LogWatch;
 use owner::Owner;
@@ -177,7 +177,11 @@ impl Prober {
         let probe = self.ready.probe.clone();
         let answer = self.ask(&probe).await;
         let yes = answer == Answer::Yes;
-        if !yes && self.rests().await? {
+        let unasked = matches!(answer, Answer::Unasked(_));
+        if unasked {
+            self.explain(answer.clone()).await?;
+        }
+        if unasked || !yes && self.rests().await? {
             self.ready.due = Some(Instant::now() + self.ready.pace.next(self.was_ready));
             return Ok(());
         }
@@ -238,7 +242,7 @@ impl Prober {
         let probe = check.probe.clone();
         let answer = self.ask(&probe).await;
         let yes = answer == Answer::Yes;
-        let rests = !yes && self.rests().await?;
+        let rests = matches!(answer, Answer::Unasked(_)) || !yes && self.rests().await?;
         let up = self.started.elapsed();
         let was_ready = self.was_ready;
         let Some(check) = &mut self.live else { return Ok(()) };
@@ -260,7 +264,7 @@ impl Prober {
         let debugged = self.owner.is_debugged();
         if debugged != self.debugged {
             self.debugged = debugged;
-            self.send(RunReport::Trouble(debugged.then_some("debugged"))).await?;
+            self.send(debugger(debugged)).await?;
         }
         Ok(debugged)
     }
@@ -269,7 +273,7 @@ impl Prober {
     async fn explain(&mut self, answer: Answer) -> Result<(), Closed> {
         if answer == Answer::Yes && self.debugged {
             self.debugged = false;
-            self.send(RunReport::Trouble(None)).await?;
+            self.send(debugger(false)).await?;
         }
         let holder = if let Answer::Foreign(holder) = &answer { Some(holder.clone()) } else { None };
         if holder != self.holder {
@@ -313,6 +317,10 @@ impl Prober {
     async fn send(&self, report: RunReport) -> Result<(), Closed> {
         self.sink.send((self.run, report)).await.map_err(|_| Closed)
     }
+}
+
+fn debugger(holds: bool) -> RunReport {
+    RunReport::Trouble(Trouble::Debugged, holds.then(|| "a debugger holds it, so its probes rest".to_owned()))
 }
 
 async fn until(due: Option<Instant>) {

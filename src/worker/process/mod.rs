@@ -3,9 +3,11 @@
 //! One small task per run speaks with its shim over a socket; nothing here holds a service's pipe. Starting a shim blocks for about a millisecond, so
 //! it happens on a few threads beside the reactor.
 
+mod beat;
 mod build;
 mod dialogue;
 mod hooks;
+mod keeper;
 mod run;
 mod spawn;
 
@@ -18,6 +20,7 @@ use tokio::sync::{Semaphore, mpsc};
 use super::{RunReport, Signal, Sink, Work, Worker};
 use crate::shim::record::InstanceRecord;
 use crate::shim::spec::Linger;
+use crate::strays::{Finding, Hunts};
 use crate::sys::home::Home;
 use crate::task::id::{RunId, ServiceName};
 use crate::task::spec::RunSpec;
@@ -38,12 +41,21 @@ pub(super) struct Ground {
     /// The program that runs, to be started as shims.
     pub(super) program: PathBuf,
     pub(super) spawners: Semaphore,
+    heart: beat::Heart,
+    pub(super) hunts: Arc<Hunts>,
 }
 
 impl Ground {
     /// Tells the supervisor. It may be gone, and then there is nobody to tell.
     pub(super) async fn report(&self, run: RunId, report: RunReport) {
         drop(self.sink.send((run, report)).await);
+    }
+
+    /// Looks for the strays of a service, one of which may hold a port of it, and deals with them.
+    pub(super) async fn hunt(&self, service: &ServiceName) -> Vec<Finding> {
+        let Some(hunt) = self.hunts.of(service) else { return Vec::new() };
+        // A hunt that broke has found nothing; the port's holder is told all the same.
+        tokio::task::spawn_blocking(move || hunt.run()).await.unwrap_or_default()
     }
 
     /// Runs something that blocks for a moment on a thread beside the reactor, a few at a time.
@@ -64,10 +76,11 @@ pub struct ProcessWorker {
 
 impl ProcessWorker {
     /// A worker for one project that reports to `sink`.
-    pub fn new(home: Home, sink: Sink, linger: Linger) -> std::io::Result<ProcessWorker> {
+    pub fn new(home: Home, sink: Sink, linger: Linger, hunts: Arc<Hunts>) -> std::io::Result<ProcessWorker> {
         let project = home.runtime.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let program = crate::sys::os::own_program()?;
-        let ground = Ground { home, sink, project, linger, program, spawners: Semaphore::new(SPAWNERS) };
+        let (spawners, heart) = (Semaphore::new(SPAWNERS), beat::Heart::start());
+        let ground = Ground { home, sink, project, linger, program, spawners, heart, hunts };
         Ok(ProcessWorker { ground: Arc::new(ground), runs: HashMap::new() })
     }
 

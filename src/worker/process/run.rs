@@ -12,7 +12,9 @@ use tokio::task::JoinHandle;
 use super::Ground;
 use super::dialogue::Dialogue;
 use super::hooks::Hooks;
+use super::keeper::Keeper;
 use super::spawn::{self, Shim};
+use crate::shim::client;
 use crate::shim::record::InstanceRecord;
 use crate::shim::spec::{Linger, ShimSpec};
 use crate::shim::wire::{Event, Order};
@@ -44,19 +46,11 @@ pub(super) async fn start(
         Err(failure) => ground.report(run, RunReport::StartFailed(failure)).await,
         Ok((shim, marker)) => match Dialogue::new(shim.socket) {
             Ok(dialogue) => {
-                Live {
-                    ground,
-                    run,
-                    spec,
-                    marker,
-                    dialogue,
-                    signals,
-                    probe: None,
-                    notify: None,
-                    child: Some(shim.child),
-                }
-                .follow()
-                .await
+                let keeper = Keeper::new(shim.child.id(), ground.heart.feel());
+                let child = Some(shim.child);
+                Live { ground, run, spec, marker, dialogue, signals, probe: None, notify: None, child, keeper }
+                    .follow()
+                    .await
             }
             Err(error) => {
                 ground.report(run, RunReport::StartFailed(spawn::failure("cannot speak with its shim", &error))).await
@@ -77,15 +71,19 @@ pub(super) async fn adopt(
     let path = ground.home.shim_file(&record.slot, ".sock");
     match UnixStream::connect(&path).await {
         Ok(socket) => {
+            // The kernel knows who listens there, also while that shim is stopped; a record on disk is only a hint.
+            let peer = socket.peer_cred().ok().and_then(|peer| peer.pid());
+            let shim = peer.and_then(|pid| u32::try_from(pid).ok()).unwrap_or(record.shim);
+            let keeper = Keeper::new(shim, ground.heart.feel());
             let mut dialogue = Dialogue::over(socket);
             dialogue.tell(Order::Supervisor).await;
-            Live { ground, run, spec, marker, dialogue, signals, probe: None, notify: None, child: None }
+            Live { ground, run, spec, marker, dialogue, signals, probe: None, notify: None, child: None, keeper }
                 .follow()
                 .await;
         }
         Err(_) => {
-            end_remains(&marker).await;
-            ground.report(run, RunReport::Exited(Outcome { code: None, signal: None, oom: false, lost: true })).await;
+            end_remains(&ground, &spec, &marker).await;
+            ground.report(run, RunReport::Exited(Outcome::lost())).await;
         }
     }
 }
@@ -98,12 +96,12 @@ async fn begin(
     artifact: Option<Artifact>,
 ) -> Result<(Shim, String), StartFailure> {
     let hooks = hooks(ground, run, spec);
-    hooks.run(&spec.before, None).await.map_err(|message| StartFailure {
-        message: format!("before: {message}"),
+    hooks.run(&spec.before, None).await.map_err(|failure| StartFailure {
+        message: format!("before: {}", failure.message),
         port: false,
-        transient: false,
+        transient: failure.transient,
     })?;
-    ports::wait_until_free(&spec.ports).await?;
+    free_ports(ground, run, spec).await?;
     let Some(name) = spec.argv.first() else {
         return Err(StartFailure {
             message: "its configuration cannot be read, so it is not started again".to_owned(),
@@ -124,6 +122,18 @@ async fn begin(
     let own = ground.program.clone();
     let shim = ground.beside(move || spawn::spawn(&own, &shim_spec)).await;
     shim.map(|shim| (shim, marker)).map_err(|error| spawn::failure("cannot start its shim", &error))
+}
+
+/// Waits for the ports. One that is held may be held by a stray of the service.
+async fn free_ports(ground: &Ground, run: RunId, spec: &RunSpec) -> Result<(), StartFailure> {
+    if ports::first_held(&spec.ports).is_none() {
+        return Ok(());
+    }
+    let findings = ground.hunt(&spec.instance.service).await;
+    for finding in &findings {
+        ground.report(run, RunReport::Note(finding.stray.words(&finding.fate))).await;
+    }
+    ports::wait_until_free(&spec.ports, &findings).await
 }
 
 fn hooks<'a>(ground: &'a Ground, run: RunId, spec: &'a RunSpec) -> Hooks<'a> {
@@ -174,6 +184,7 @@ fn shim_spec(ground: &Ground, run: RunId, spec: &RunSpec, artifact: Option<Artif
         dir: spec.dir.clone(),
         umask: spec.caller.umask,
         nofile: spec.caller.nofile,
+        resources: spec.resources,
         tty: spec.tty,
         log_keep: spec.log_keep,
         settings: spec.settings.0.clone(),
@@ -208,6 +219,7 @@ struct Live {
     notify: Option<watch::Sender<bool>>,
     /// The shim, where it is ours to reap.
     child: Option<Child>,
+    keeper: Keeper,
 }
 
 impl Live {
@@ -218,6 +230,10 @@ impl Live {
                 event = self.dialogue.next() => event,
                 Some(signal) = self.signals.recv() => {
                     self.pass_on(signal).await;
+                    continue;
+                }
+                news = self.keeper.watch() => {
+                    self.report_all(news).await;
                     continue;
                 }
             };
@@ -242,20 +258,31 @@ impl Live {
             Signal::Kill => Order::Kill,
             Signal::Send(signal) => Order::Signal(signal),
         };
+        if !matches!(order, Order::Signal(_)) {
+            let news = self.keeper.tell();
+            self.report_all(news).await;
+        }
         self.dialogue.tell(order).await;
+    }
+
+    async fn report_all(&self, news: impl IntoIterator<Item = RunReport>) {
+        for report in news {
+            self.ground.report(self.run, report).await;
+        }
     }
 
     /// Passes on what the shim tells; an end is returned.
     async fn hear(&mut self, event: Event) -> Option<RunReport> {
         let report = match event {
-            Event::Exited { code, signal, oom } => {
-                return Some(RunReport::Exited(Outcome { code, signal, oom, lost: false }));
+            Event::Exited { code, signal, oom, killed } => {
+                return Some(RunReport::Exited(Outcome { code, signal, oom, lost: false, killed }));
             }
             Event::Failed { transient, message } => {
                 return Some(RunReport::StartFailed(StartFailure { message, port: false, transient }));
             }
             Event::Started(pid) => {
                 self.ground.report(self.run, RunReport::Started { pid }).await;
+                self.keeper.lead_by(pid);
                 self.begin_probe(pid);
                 return None;
             }
@@ -265,11 +292,14 @@ impl Live {
                 }
                 return None;
             }
-            Event::Escaped(_) => RunReport::Trouble(Some("escaped")),
-            Event::Unkillable => RunReport::Trouble(Some("unkillable")),
+            Event::Limits(limits) => RunReport::Limits(limits),
+            Event::Escaped(_) => self.keeper.look_for_escaped().await?,
+            Event::Unkillable => self.keeper.name_undying().await,
             Event::Stopping => {
                 self.end_probe();
-                return None;
+                let heard = self.keeper.heard();
+                self.report_all(heard).await;
+                RunReport::Stopping
             }
             Event::Hello { .. } | Event::Status(_) | Event::Error(_) => return None,
         };
@@ -301,8 +331,8 @@ impl Live {
 
     /// The shim is gone without a word. Its child dies with it where the system sees to that; elsewhere it is ended here.
     async fn lost(&mut self) -> RunReport {
-        end_remains(&self.marker).await;
-        RunReport::Exited(Outcome { code: None, signal: None, oom: false, lost: true })
+        end_remains(&self.ground, &self.spec, &self.marker).await;
+        RunReport::Exited(Outcome::lost())
     }
 
     async fn finish(mut self, end: RunReport) {
@@ -320,8 +350,8 @@ impl Live {
     }
 }
 
-/// Kills what a dead shim left behind, by its marker, until nothing is left.
-async fn end_remains(marker: &str) {
+/// Kills what a dead shim left behind, by its marker, until nothing is left; then in its control group, whoever is there.
+async fn end_remains(ground: &Arc<Ground>, spec: &RunSpec, marker: &str) {
     let full = format!("ORCHESTRA_RUN={marker}");
     let until = tokio::time::Instant::now() + PATIENCE;
     loop {
@@ -329,8 +359,11 @@ async fn end_remains(marker: &str) {
         let left =
             tokio::task::spawn_blocking(move || process::signal_marked(&marker, libc::SIGKILL)).await.unwrap_or(0);
         if left == 0 || tokio::time::Instant::now() >= until {
-            return;
+            break;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    let (ground, folder) = (ground.clone(), ground.home.instance_run(&spec.instance));
+    // The next run of this slot does it otherwise.
+    drop(tokio::task::spawn_blocking(move || client::clear_groups(&ground.home, &folder)).await);
 }

@@ -8,10 +8,15 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use super::super::StartFailure;
 use crate::shim::spec::ShimSpec;
+use crate::sys::fd;
 use crate::task::environment::Environment;
+
+/// A shim reads its spec within a millisecond.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A shim that was just started, and the way to it.
 pub(super) struct Shim {
@@ -23,7 +28,7 @@ pub(super) struct Shim {
 pub(super) fn spawn(program: &Path, spec: &ShimSpec) -> io::Result<Shim> {
     let bytes = spec.encode()?;
     let (mut ours, theirs) = UnixStream::pair()?;
-    let child = Command::new(program)
+    let mut child = Command::new(program)
         .arg0("orchestra")
         .arg("__shim")
         // For people who look at a process list.
@@ -32,8 +37,13 @@ pub(super) fn spawn(program: &Path, spec: &ShimSpec) -> io::Result<Shim> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
-    ours.write_all(&bytes)?;
-    ours.set_nonblocking(true)?;
+    // A shim that is stopped before it has read all must hold up nobody.
+    let told = ours.set_write_timeout(Some(PATIENCE)).and_then(|()| ours.write_all(&bytes));
+    if let Err(error) = told.and_then(|()| ours.set_nonblocking(true)) {
+        child.kill()?;
+        child.wait()?;
+        return Err(error);
+    }
     Ok(Shim { child, socket: ours })
 }
 
@@ -57,6 +67,10 @@ fn may_run(file: &Path) -> bool {
 
 /// A failed start in words; running out of processes, descriptors or memory may pass.
 pub(super) fn failure(what: &str, error: &io::Error) -> StartFailure {
-    let transient = matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE));
-    StartFailure { message: format!("{what}: {error}"), port: false, transient }
+    let words = error.raw_os_error().map_or_else(|| error.to_string(), fd::errno_words);
+    let more = match error.raw_os_error() {
+        Some(libc::EAGAIN) => "; the limit of processes is reached: `ulimit -u`, or `pids.max` of its cgroup",
+        _ => "",
+    };
+    StartFailure { message: format!("{what}: {words}{more}"), port: false, transient: fd::is_exhaustion(error) }
 }
