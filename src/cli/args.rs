@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCompleter;
 
 use super::{
-    build, complete, completions, doctor, export, init, kill, man, ps, restart, scale, schema, show, start, stop, strays,
-    test, why,
+    build, complete, completions, doctor, export, init, kill, man, ps, restart, scale, schema, show, start, stop,
+    strays, test, why,
 };
 
 /// Builds, runs, watches over and logs a fleet of Go services.
