@@ -108,17 +108,16 @@ pub(super) fn place(lines: &[String]) -> Option<(String, u32, String)> {
             if found[4].trim().is_empty() { lines.get(at + 1).map_or("", |line| line.trim()) } else { found[4].trim() };
         Some((found[2].to_owned(), found[3].parse().ok()?, short(message)))
     };
-    let said = lines
+    let mut said = lines
         .iter()
         .enumerate()
         .rev()
         .filter_map(|(at, line)| pattern.captures(line).and_then(|found| read(&found, at)));
-    let said = said.filter(|(file, _, message)| file != "testing.go" && !message.starts_with("Error Trace:")).next();
-    let trace =
-        || lines.iter().enumerate().find_map(|(at, line)| Some((at, line.trim().strip_prefix("Error Trace:")?.trim())));
+    let said = said.find(|(file, _, message)| file != "testing.go" && !message.starts_with("Error Trace:"));
+    let trace = || lines.iter().find_map(|line| Some(line.trim().strip_prefix("Error Trace:")?.trim()));
     let why =
         |start: &str| lines.iter().find(|line| line.trim_start().starts_with(start)).map(|line| short(line.trim()));
-    if let Some((_, path)) = trace() {
+    if let Some(path) = trace() {
         // testify: the place in one line, the error in another.
         let (file, line) = path.rsplit_once(':')?;
         let message = lines.iter().find_map(|line| line.trim().strip_prefix("Error:")).map_or("", str::trim);

@@ -31,7 +31,7 @@ pub(super) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    #[expect(clippy::too_many_arguments, reason = "the parts of one thing")]
+    /// Puts together what was planned and what it came to.
     pub(super) fn new(
         project: &'a str,
         names: &'a [ServiceName],
