@@ -1,6 +1,6 @@
 //! The tiny parent of one service: it holds the service's pipes, writes its log and ends its group. It decides nothing.
 //!
-//! `main` runs before any runtime or argument parser; `spec` and `wire` are what supervisor and shim say to each other; `client` is for those who
+//! `main` runs before any runtime or argument parser, and so does `template`, which becomes shims by forking; `spec` and `wire` are what supervisor and shim say to each other; `client` is for those who
 //! find shims that run already.
 
 pub mod client;
@@ -11,6 +11,7 @@ pub mod record;
 mod run;
 pub mod spec;
 mod start;
+pub mod template;
 pub mod wire;
 
 pub use start::main;

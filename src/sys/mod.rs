@@ -11,6 +11,7 @@ pub mod home;
 pub mod listeners;
 pub mod lock;
 pub mod machine;
+pub mod pass;
 pub mod pipe;
 pub mod process;
 pub mod terminal;

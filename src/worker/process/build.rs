@@ -64,14 +64,10 @@ async fn build(
     let prepare = move || build::prepare(&prepared, &into).map_err(std::io::Error::other);
     ground.beside(prepare).await.map_err(|error| failed(error.to_string()))?;
     let spec = shim_spec(ground, run, first, line);
-    let own = ground.program.clone();
-    let shim = ground.beside(move || spawn::spawn(&own, &spec)).await;
-    let mut shim = shim.map_err(|error| failed(spawn::failure("cannot start the build", &error).message))?;
-    let mut dialogue = Dialogue::new(shim.socket).map_err(|error| failed(error.to_string()))?;
-    let outcome = listen(&mut dialogue, signals).await;
-    // It ends by itself right after its last word. A failed wait leaves a zombie until we end, nothing worse.
-    drop(tokio::task::spawn_blocking(move || shim.child.wait()).await);
-    let outcome = outcome?;
+    let shim = ground.spawn(spec).await;
+    let shim = shim.map_err(|error| failed(spawn::failure("cannot start the build", &error).message))?;
+    let mut dialogue = Dialogue::new(shim).map_err(|error| failed(error.to_string()))?;
+    let outcome = listen(&mut dialogue, signals).await?;
     let output = output::of_run(&logs, run, MOST).unwrap_or_default();
     Ok((staging, outcome, output))
 }

@@ -1,7 +1,7 @@
 //! The process worker: runs instances and builds on this machine, each under a shim.
 //!
-//! One small task per run speaks with its shim over a socket; nothing here holds a service's pipe. Starting a shim blocks for about a millisecond, so
-//! it happens on a few threads beside the reactor.
+//! One small task per run speaks with its shim over a socket; nothing here holds a service's pipe. Starting a shim may block for a moment, so it
+//! happens on a few threads beside the reactor.
 
 mod build;
 mod dialogue;
@@ -10,14 +10,14 @@ mod run;
 mod spawn;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{RunReport, Signal, Sink, Work, Worker};
 use crate::shim::record::InstanceRecord;
-use crate::shim::spec::Linger;
+use crate::shim::spec::{Linger, ShimSpec};
 use crate::sys::home::Home;
 use crate::task::id::{RunId, ServiceName};
 use crate::task::spec::RunSpec;
@@ -35,15 +35,20 @@ pub(super) struct Ground {
     pub(super) project: String,
     /// How long services outlive a dead supervisor.
     pub(super) linger: Linger,
-    /// The program that runs, to be started as shims.
-    pub(super) program: PathBuf,
-    pub(super) spawners: Semaphore,
+    spawner: spawn::Spawner,
+    spawners: Semaphore,
 }
 
 impl Ground {
     /// Tells the supervisor. It may be gone, and then there is nobody to tell.
     pub(super) async fn report(&self, run: RunId, report: RunReport) {
         drop(self.sink.send((run, report)).await);
+    }
+
+    /// Starts a shim; the way to it.
+    pub(super) async fn spawn(self: &Arc<Ground>, spec: ShimSpec) -> std::io::Result<UnixStream> {
+        let ground = self.clone();
+        self.beside(move || ground.spawner.spawn(&spec)).await
     }
 
     /// Runs something that blocks for a moment on a thread beside the reactor, a few at a time.
@@ -66,8 +71,8 @@ impl ProcessWorker {
     /// A worker for one project that reports to `sink`.
     pub fn new(home: Home, sink: Sink, linger: Linger) -> std::io::Result<ProcessWorker> {
         let project = home.runtime.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let program = crate::sys::os::own_program()?;
-        let ground = Ground { home, sink, project, linger, program, spawners: Semaphore::new(SPAWNERS) };
+        let spawner = spawn::Spawner::new(crate::sys::os::own_program()?);
+        let ground = Ground { home, sink, project, linger, spawner, spawners: Semaphore::new(SPAWNERS) };
         Ok(ProcessWorker { ground: Arc::new(ground), runs: HashMap::new() })
     }
 

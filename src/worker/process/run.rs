@@ -1,7 +1,7 @@
 //! One run of an instance, from its hooks to its end.
 
+use std::os::unix::net::UnixStream as StdStream;
 use std::path::{Path, PathBuf};
-use std::process::Child;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::Ground;
 use super::dialogue::Dialogue;
 use super::hooks::Hooks;
-use super::spawn::{self, Shim};
+use super::spawn;
 use crate::shim::record::InstanceRecord;
 use crate::shim::spec::{Linger, ShimSpec};
 use crate::shim::wire::{Event, Order};
@@ -42,21 +42,9 @@ pub(super) async fn start(
     };
     match begun {
         Err(failure) => ground.report(run, RunReport::StartFailed(failure)).await,
-        Ok((shim, marker)) => match Dialogue::new(shim.socket) {
+        Ok((shim, marker)) => match Dialogue::new(shim) {
             Ok(dialogue) => {
-                Live {
-                    ground,
-                    run,
-                    spec,
-                    marker,
-                    dialogue,
-                    signals,
-                    probe: None,
-                    notify: None,
-                    child: Some(shim.child),
-                }
-                .follow()
-                .await
+                Live { ground, run, spec, marker, dialogue, signals, probe: None, notify: None }.follow().await
             }
             Err(error) => {
                 ground.report(run, RunReport::StartFailed(spawn::failure("cannot speak with its shim", &error))).await
@@ -79,9 +67,7 @@ pub(super) async fn adopt(
         Ok(socket) => {
             let mut dialogue = Dialogue::over(socket);
             dialogue.tell(Order::Supervisor).await;
-            Live { ground, run, spec, marker, dialogue, signals, probe: None, notify: None, child: None }
-                .follow()
-                .await;
+            Live { ground, run, spec, marker, dialogue, signals, probe: None, notify: None }.follow().await;
         }
         Err(_) => {
             end_remains(&marker).await;
@@ -92,11 +78,11 @@ pub(super) async fn adopt(
 
 /// Hooks, ports, and the shim itself; then its marker, by which what it leaves behind can be found.
 async fn begin(
-    ground: &Ground,
+    ground: &Arc<Ground>,
     run: RunId,
     spec: &Arc<RunSpec>,
     artifact: Option<Artifact>,
-) -> Result<(Shim, String), StartFailure> {
+) -> Result<(StdStream, String), StartFailure> {
     let hooks = hooks(ground, run, spec);
     hooks.run(&spec.before, None).await.map_err(|message| StartFailure {
         message: format!("before: {message}"),
@@ -121,9 +107,11 @@ async fn begin(
     }
     let shim_spec = shim_spec(ground, run, spec, artifact, program);
     let marker = shim_spec.marker.clone();
-    let own = ground.program.clone();
-    let shim = ground.beside(move || spawn::spawn(&own, &shim_spec)).await;
-    shim.map(|shim| (shim, marker)).map_err(|error| spawn::failure("cannot start its shim", &error))
+    ground
+        .spawn(shim_spec)
+        .await
+        .map(|shim| (shim, marker))
+        .map_err(|error| spawn::failure("cannot start its shim", &error))
 }
 
 fn hooks<'a>(ground: &'a Ground, run: RunId, spec: &'a RunSpec) -> Hooks<'a> {
@@ -206,8 +194,6 @@ struct Live {
     signals: mpsc::Receiver<Signal>,
     probe: Option<JoinHandle<()>>,
     notify: Option<watch::Sender<bool>>,
-    /// The shim, where it is ours to reap.
-    child: Option<Child>,
 }
 
 impl Live {
@@ -307,10 +293,6 @@ impl Live {
 
     async fn finish(mut self, end: RunReport) {
         self.end_probe();
-        if let Some(mut child) = self.child.take() {
-            // It ends by itself right after its last word. A failed wait leaves a zombie until we end, nothing worse.
-            drop(tokio::task::spawn_blocking(move || child.wait()).await);
-        }
         if matches!(end, RunReport::Exited(_)) && !self.spec.after.is_empty() {
             let hooks = hooks(&self.ground, self.run, &self.spec);
             // An `after` that fails changes nothing about a run that has ended; its words are in the log.
