@@ -10,6 +10,9 @@ use crate::error::{Context, Error, Result};
 use crate::sys::folder::Folder;
 use crate::task::id::{InstanceId, ServiceName};
 
+/// The file in the runtime folder whose lock makes one supervisor per project.
+pub const SUPERVISOR_LOCK: &str = "lock";
+
 /// The folders of one project. Knows names only; `open` makes and checks the folders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Home {
@@ -98,7 +101,7 @@ impl Home {
 
     /// The lock that makes one supervisor per project.
     pub fn supervisor_lock(&self) -> PathBuf {
-        self.runtime.join("lock")
+        self.runtime.join(SUPERVISOR_LOCK)
     }
 
     /// The API's socket.
