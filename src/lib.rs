@@ -11,6 +11,7 @@ pub mod scheduler;
 pub mod sys;
 // L2: one subject each.
 pub mod logs;
+pub mod rerun;
 pub mod services;
 pub mod shim;
 pub mod store;

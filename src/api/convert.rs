@@ -213,7 +213,13 @@ fn instance(kind: spec::Kind, view: &InstanceView) -> wire::Instance {
 }
 
 fn exit(view: &ExitView) -> wire::Exit {
-    wire::Exit { code: view.code, signal: view.signal, reason: view.reason.word().into(), at: time(view.at_us) }
+    wire::Exit {
+        code: view.code,
+        signal: view.signal,
+        reason: view.reason.word().into(),
+        killed: view.killed,
+        at: time(view.at_us),
+    }
 }
 
 /// The `state` line of a service.

@@ -10,6 +10,7 @@ use super::convert::{Ask, state_line};
 use super::wire::{Failure, Progress};
 use crate::supervisor::Accepted;
 use crate::supervisor::snapshot::{BuildState, ServiceView, Settled, Shown, Snapshot};
+use crate::worker::Trouble;
 use std::sync::Arc;
 
 /// An empty line goes out this often, so that a client that went away is noticed.
@@ -129,10 +130,15 @@ impl Follow {
             }
             Settled::Met => Place::Met,
             // That a build or another copy failed before does not make a stop fail.
-            Settled::Failed(_) | Settled::Blocked(_) if self.ask == Ask::Stop => {
+            Settled::Failed(why) | Settled::Blocked(why) if self.ask == Ask::Stop => {
+                let mut stopping = view.instances.iter().filter(|instance| instance.state == Shown::Stopping);
                 match view.instances.iter().any(|instance| instance.state == Shown::Stopping) {
-                    true => Place::Pending(Shown::Stopping.word().to_owned()),
                     false => Place::Met,
+                    // What SIGKILL does not end is not waited for.
+                    true if stopping.all(|it| it.trouble == Some(Trouble::Unkillable.word())) => {
+                        Place::Failed(why.clone())
+                    }
+                    true => Place::Pending(Shown::Stopping.word().to_owned()),
                 }
             }
             Settled::Failed(why) => Place::Failed(why.clone()),
@@ -164,6 +170,8 @@ impl Follow {
         let first = failed.first().copied();
         let mut message = match failed.as_slice() {
             [] => "nothing failed".to_owned(),
+            [one] if self.ask == Ask::Stop => format!("`{one}` is still there"),
+            [_, ..] if self.ask == Ask::Stop => format!("{} services are still there", failed.len()),
             [one] => format!("`{one}` failed"),
             [_, ..] => format!("{} services failed", failed.len()),
         };

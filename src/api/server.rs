@@ -1,6 +1,6 @@
 //! Answers over the project's socket. Decides nothing: requests go to the actor, answers come from its snapshots.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,8 +22,10 @@ use super::listen::Checked;
 use super::{PROTOCOL, VERSION, openapi, stream, wire};
 use crate::error::{Error, Kind};
 use crate::supervisor::{Command, Handle};
+use crate::sys::family::{self, Doing, Table};
 use crate::sys::home::Home;
 use crate::sys::usage::Sampler;
+use crate::worker::Trouble;
 
 /// The largest request: the kernel lets an environment be 2 MiB by default, and a quarter of the stack limit at most.
 const BODY: usize = 16 * 1024 * 1024;
@@ -80,14 +82,23 @@ impl Server {
         let leaders: Vec<u32> = snapshot.services.iter().flat_map(|s| &s.instances).filter_map(|i| i.pid).collect();
         let ours = Arc::clone(&self);
         let sample = tokio::task::spawn_blocking(move || {
-            ours.usage.lock().unwrap_or_else(PoisonError::into_inner).sample(&leaders)
+            // Without a process to look at, the table is not worth reading.
+            let table = if leaders.is_empty() { Table::default() } else { Table::read() };
+            let usage = ours.usage.lock().unwrap_or_else(PoisonError::into_inner).sample(&leaders, table.processes());
+            let trouble = leaders.into_iter().filter_map(|leader| Some((leader, trouble(&table, leader)?)));
+            (usage, trouble.collect::<HashMap<u32, Trouble>>())
         });
-        let usage = sample.await.map_err(|e| Error::failed("cannot read the list of processes").because(&e))?;
+        let (usage, trouble) =
+            sample.await.map_err(|e| Error::failed("cannot read the list of processes").because(&e))?;
         let mut services: Vec<wire::Service> = snapshot.services.iter().map(convert::service).collect();
         for instance in services.iter_mut().flat_map(|s| &mut s.instances) {
-            if let Some(used) = instance.pid.and_then(|pid| usage.get(&pid)) {
+            let Some(pid) = instance.pid else { continue };
+            if let Some(used) = usage.get(&pid) {
                 instance.cpu_percent = Some(used.cpu_percent);
                 instance.memory_bytes = Some(used.memory_bytes);
+            }
+            if instance.trouble.is_none() {
+                instance.trouble = trouble.get(&pid).map(|trouble| trouble.word().to_owned());
             }
         }
         Ok(wire::Ps {
@@ -140,6 +151,17 @@ impl Server {
         answer.await.unwrap_or(());
         self.leaving.notify_one();
         Ok(wire::Leaving { pid: std::process::id() })
+    }
+}
+
+/// What anyone can see of a run from outside: whoever asks learns it at once, not at the next regular look.
+fn trouble(table: &Table, leader: u32) -> Option<Trouble> {
+    let shim = table.shim_of(leader)?;
+    match family::doing(shim) {
+        Doing::Stopped => Some(Trouble::Stuck),
+        Doing::Waiting(_) | Doing::Living | Doing::Ended => {
+            (!table.escaped(shim, leader).is_empty()).then_some(Trouble::Escaped)
+        }
     }
 }
 

@@ -142,6 +142,9 @@ pub struct Exit {
     pub signal: Option<i32>,
     /// `exit signal oom stopped rerun failed-probe lost start-failed port`
     pub reason: String,
+    /// It was told to end, and it or a part of it did not until SIGKILL came. Left out where that is not so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub killed: bool,
     /// RFC 3339.
     pub at: String,
 }

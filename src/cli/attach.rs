@@ -32,7 +32,7 @@ pub(super) async fn run(
     match came {
         // What it started runs on.
         Came::Hangup => Ok(()),
-        Came::Interrupt => end(context, place, asked, signals).await,
+        Came::Interrupt | Came::Terminate => end(context, place, asked, signals).await,
     }
 }
 
@@ -59,7 +59,7 @@ pub(super) async fn end(context: &Context, place: &Place, asked: &Request, signa
                 }
                 break;
             }
-            Ended::Interrupted(Came::Interrupt) => {}
+            Ended::Interrupted(Came::Interrupt | Came::Terminate) => {}
             // The stop goes on without us.
             Ended::Interrupted(Came::Hangup) => break,
         }

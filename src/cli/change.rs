@@ -33,6 +33,18 @@ pub(super) async fn follow(
     request: &Request,
     signals: &mut Signals,
 ) -> Result<Ended, Error> {
+    follow_warned(output, home, ask, request, signals, None).await
+}
+
+/// The same, but the first Ctrl-C only says this.
+pub(super) async fn follow_warned(
+    output: &Output,
+    home: &Home,
+    ask: Ask,
+    request: &Request,
+    signals: &mut Signals,
+    mut warning: Option<&str>,
+) -> Result<Ended, Error> {
     let launcher = Launcher::ourselves()?;
     let mut show = Show::new(ask, output.clone());
     let mut attempt = 0;
@@ -42,7 +54,7 @@ pub(super) async fn follow(
         let asked = async { client::ensure(home, &launcher).await?.ask(ask, request).await };
         let ended = tokio::select! {
             lines = asked => match lines {
-                Ok(lines) => stay(lines, &mut show, signals).await,
+                Ok(lines) => stay(lines, &mut show, signals, &mut warning).await,
                 Err(error) => Err(error),
             },
             came = signals.next() => return Ok(Ended::Interrupted(came)),
@@ -66,11 +78,22 @@ pub(super) async fn follow(
 }
 
 /// Shows an answer until it ends.
-pub(super) async fn stay(mut lines: Lines, show: &mut Show, signals: &mut Signals) -> Result<Ended, Error> {
+async fn stay(
+    mut lines: Lines,
+    show: &mut Show,
+    signals: &mut Signals,
+    warning: &mut Option<&str>,
+) -> Result<Ended, Error> {
     loop {
         let line = tokio::select! {
             line = lines.next() => line?,
-            came = signals.next() => return Ok(Ended::Interrupted(came)),
+            came = signals.next() => match warning.take_if(|_| came == Came::Interrupt) {
+                Some(words) => {
+                    show.tell(words);
+                    continue;
+                }
+                None => return Ok(Ended::Interrupted(came)),
+            },
         };
         match line {
             Some(Progress::End { error: Some(failure) }) if failure.kind == Kind::Unreachable.word() => {

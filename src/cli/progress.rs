@@ -123,7 +123,8 @@ impl Show {
         self.ask == Ask::Stop && !matches!(line.state.as_str(), "stopping" | "stopped" | "failed" | "done")
     }
 
-    fn tell(&self, line: &str) {
+    /// Says something beside the lines of services.
+    pub(super) fn tell(&self, line: &str) {
         match &self.bars {
             // The terminal is standard error's; a line that cannot be printed has no other way out.
             Some(bars) => bars.all.println(line).unwrap_or(()),
@@ -147,7 +148,7 @@ impl Show {
         if self.bars.is_none() || is_settled(&line.state) {
             out.push_str(&format!("  {}", text::time(line.elapsed)));
         }
-        if let Some(reason) = line.reason.as_ref().filter(|_| !matches!(line.state.as_str(), "ready" | "stopped")) {
+        if let Some(reason) = line.reason.as_ref().filter(|_| line.state != "ready") {
             out.push_str(&format!("  {}", text::clean(reason)));
         }
         out
@@ -219,6 +220,8 @@ mod tests {
         worker  ready      2/2  1.2s
         api     failed     1m01s  exited with code 2
         ");
-        insta::assert_snapshot!(shown(Ask::Stop, &[("api", "idle", 0, 2, Some("its build failed"), 12)]), @"api     stopped    12ms");
+        insta::assert_snapshot!(shown(Ask::Stop, &[("api", "idle", 0, 2, None, 12)]), @"api     stopped    12ms");
+        let killed = Some("it was killed after the grace of 400ms");
+        insta::assert_snapshot!(shown(Ask::Stop, &[("api", "idle", 0, 1, killed, 412)]), @"api     stopped    412ms  it was killed after the grace of 400ms");
     }
 }

@@ -180,6 +180,10 @@ pub(super) fn ended(exit: &Exit) -> String {
     match exit.reason.as_str() {
         "exit" | "signal" => how,
         "oom" => format!("{how}: out of memory"),
+        "stopped" if exit.killed && exit.signal.is_none() => {
+            format!("{how} when it was stopped; what it left behind was killed")
+        }
+        "stopped" if exit.killed => "killed when it was stopped, as it did not end by itself".to_owned(),
         "stopped" => format!("{how} when it was stopped"),
         "rerun" => format!("{how} when it was replaced"),
         "failed-probe" => format!("{how} because its liveness probe failed"),
@@ -237,8 +241,13 @@ mod tests {
         };
         let mut bad = instance("worker.1", "crashloop");
         bad.restarts = 7;
-        bad.last_exit =
-            Some(Exit { code: Some(2), signal: None, reason: "exit".into(), at: "2026-01-02T03:04:05.678Z".into() });
+        bad.last_exit = Some(Exit {
+            code: Some(2),
+            signal: None,
+            reason: "exit".into(),
+            killed: false,
+            at: "2026-01-02T03:04:05.678Z".into(),
+        });
         let mut broken = service("broken", "failed", vec![instance("broken.1", "failed")]);
         broken.build = Some(wire::Build {
             state: "failed".into(),

@@ -9,8 +9,10 @@ use crate::error::{Context, Error};
 /// What came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Came {
-    /// Ctrl-C or SIGTERM.
+    /// Ctrl-C.
     Interrupt,
+    /// SIGTERM.
+    Terminate,
     /// The terminal is gone.
     Hangup,
 }
@@ -38,7 +40,7 @@ impl Signals {
     pub(super) async fn next(&mut self) -> Came {
         tokio::select! {
             _ = self.interrupt.recv() => Came::Interrupt,
-            _ = self.terminate.recv() => Came::Interrupt,
+            _ = self.terminate.recv() => Came::Terminate,
             _ = self.hangup.recv() => Came::Hangup,
         }
     }

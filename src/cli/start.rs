@@ -89,7 +89,7 @@ pub(super) async fn converge(
     let mut signals = Signals::new()?;
     let ended = change::follow(&context.output, &place.home, ask, asked, &mut signals).await?;
     match (ended, stay) {
-        (Ended::Interrupted(Came::Interrupt), Stay { attach: true, .. }) => {
+        (Ended::Interrupted(Came::Interrupt | Came::Terminate), Stay { attach: true, .. }) => {
             attach::end(context, place, asked, &mut signals).await
         }
         (Ended::Interrupted(_), Stay { .. }) => Err(change::interrupted("stopped waiting; the fleet goes on starting")

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::args::Select;
 use super::change::{self, Ended};
 use super::context::{Context, Place, check};
-use super::signals::Signals;
+use super::signals::{Came, Signals};
 use super::{answers, hooks, request};
 use crate::api::client;
 use crate::api::convert::Ask;
@@ -18,7 +18,7 @@ use crate::error::Error;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  orchestra stop             everything\n  orchestra stop api         exactly this one\n  \
-    orchestra stop --timeout 0 kill at once"
+    orchestra stop --timeout 0 kill at once\n\nCtrl-C says what goes on, a second one kills what is left, a third one leaves."
 )]
 pub(super) struct Args {
     #[command(flatten)]
@@ -41,6 +41,38 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     })
 }
 
+/// What Ctrl-C says and does, in this order; a third one leaves.
+const WARNING: &str = "still stopping; Ctrl-C again to kill what is left";
+const KILLING: &str = "killing what is left; Ctrl-C again to leave";
+
+fn left() -> Error {
+    change::interrupted("stopped waiting; the stop goes on").hint("orchestra ps")
+}
+
+/// Straight over the shims' sockets.
+async fn without_supervisor(
+    context: &Context,
+    place: &Place,
+    grace: Option<Duration>,
+    signals: &mut Signals,
+) -> Result<(), Error> {
+    let mut stopped = std::pin::pin!(answers::stop_all(&place.home, grace));
+    for words in [WARNING, KILLING] {
+        tokio::select! {
+            done = &mut stopped => return done,
+            came = signals.next() => match came {
+                Came::Interrupt => context.output.say(words),
+                Came::Terminate | Came::Hangup => return Err(left()),
+            }
+        }
+    }
+    let mut killed = std::pin::pin!(answers::stop_all(&place.home, Some(Duration::ZERO)));
+    tokio::select! {
+        done = &mut killed => done,
+        _ = signals.next() => Err(left()),
+    }
+}
+
 async fn end(context: &Context, place: &Place, asked: &Request, grace: Option<Duration>) -> Result<(), Error> {
     let mut signals = Signals::new()?;
     let pid = client::existing(&place.home).await?.map(|client| client.peer.pid);
@@ -50,13 +82,18 @@ async fn end(context: &Context, place: &Place, asked: &Request, grace: Option<Du
     }
     // A part is stopped by a supervisor, which knows the order and keeps what is wanted: one is started that takes over.
     if pid.is_none() && asked.select.is_empty() {
-        return answers::stop_all(&place.home, grace).await;
+        return without_supervisor(context, place, grace, &mut signals).await;
     }
-    match change::follow(&context.output, &place.home, Ask::Stop, asked, &mut signals).await? {
+    let mut ended =
+        change::follow_warned(&context.output, &place.home, Ask::Stop, asked, &mut signals, Some(WARNING)).await?;
+    if matches!(ended, Ended::Interrupted(Came::Interrupt)) {
+        let at_once = Request { timeout_ms: Some(0), ..asked.clone() };
+        context.output.say(KILLING);
+        ended = change::follow(&context.output, &place.home, Ask::Stop, &at_once, &mut signals).await?;
+    }
+    match ended {
         Ended::Over(done) => done?,
-        Ended::Interrupted(_) => {
-            return Err(change::interrupted("stopped waiting; the stop goes on").hint("orchestra ps"));
-        }
+        Ended::Interrupted(_) => return Err(left()),
     }
     match pid.filter(|_| asked.select.is_empty()) {
         Some(pid) => client::wait_gone(&place.home, pid).await,

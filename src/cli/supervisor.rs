@@ -2,20 +2,25 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::Arc;
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::answers;
 use super::context::runtime;
+use super::signals::{Came, Signals};
 use crate::api::convert;
 use crate::api::launch::{self, Handshake};
 use crate::api::listen::Checked;
 use crate::api::lock::{self, Claim, Project};
 use crate::api::server::Server;
 use crate::error::{Context, Error, Kind};
+use crate::supervisor::snapshot::Snapshot;
 use crate::supervisor::{self, Command, Handle, Request, Verb};
 use crate::sys::home::Home;
 use crate::task::spec::Caller;
+use crate::worker::Trouble;
 
 /// Runs until nothing is left to do. Whoever started it learns through a pipe whether it answers; later trouble goes to standard error, its log.
 pub(super) fn run(args: &[OsString]) -> Result<(), Kind> {
@@ -80,7 +85,7 @@ async fn supervise(home: Home, project: Project) -> Result<(), Error> {
     project.clear()
 }
 
-type Begun = (std::sync::Arc<Server>, Checked, Handle, tokio::task::JoinHandle<()>);
+type Begun = (Arc<Server>, Checked, Handle, tokio::task::JoinHandle<()>);
 
 async fn answer(home: &Home, project: &Project) -> Result<Begun, Error> {
     let (handle, actor) = supervisor::spawn(home.clone()).await?;
@@ -90,13 +95,22 @@ async fn answer(home: &Home, project: &Project) -> Result<Begun, Error> {
     Ok((server, listener, handle, actor))
 }
 
-/// SIGTERM and Ctrl-C are `stop`; the second asks for SIGKILL at once. Never returns: the actor ends when all is stopped.
-async fn terminate(handle: Handle) {
-    let Ok(mut signals) = super::signals::Signals::new() else { return std::future::pending().await };
+/// SIGTERM and SIGINT are `stop`; the second asks for SIGKILL at once. SIGHUP and SIGQUIT are nothing to a process without a terminal. Never
+/// returns: the actor ends when all is stopped.
+async fn terminate(mut handle: Handle) {
+    let Ok(mut signals) = Signals::new() else { return std::future::pending().await };
+    // Taken and never read: it would end us where we stand. What we start has its default again.
+    let _quit = signal(SignalKind::quit());
     let mut grace = None;
     loop {
-        // A lost terminal is nothing to a process that has none.
-        if signals.next().await == super::signals::Came::Hangup {
+        let came = tokio::select! {
+            came = signals.next() => came,
+            () = only_unkillable(&mut handle), if grace.is_some() => {
+                leave(&handle).await;
+                return std::future::pending().await;
+            }
+        };
+        if came == Came::Hangup {
             continue;
         }
         let (reply, accepted) = oneshot::channel();
@@ -106,6 +120,30 @@ async fn terminate(handle: Handle) {
             drop(accepted.await);
         }
         grace = Some(std::time::Duration::ZERO);
+    }
+}
+
+/// Waits until all that still runs does not end on SIGKILL: there is nothing to wait for. Its shims stay, and whoever asks next takes them over.
+async fn only_unkillable(handle: &mut Handle) {
+    let unkillable = |snapshot: &Arc<Snapshot>| {
+        let mut running = snapshot.services.iter().flat_map(|service| &service.instances);
+        let (mut some, mut all) = (false, true);
+        for instance in running.by_ref().filter(|instance| instance.pid.is_some()) {
+            some = true;
+            all &= instance.trouble == Some(Trouble::Unkillable.word());
+        }
+        some && all
+    };
+    if handle.snapshots.wait_for(unkillable).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn leave(handle: &Handle) {
+    let (reply, left) = oneshot::channel();
+    if handle.commands.send(Command::Leave(reply)).await.is_ok() {
+        // An actor that ended before it could answer has left, too.
+        left.await.unwrap_or(());
     }
 }
 

@@ -173,7 +173,7 @@ mod tests {
             }],
             exits: vec![WhyExit {
                 instance: "api.1".into(),
-                exit: Exit { code: None, signal: Some(9), reason: "signal".into(), at: at() },
+                exit: Exit { code: None, signal: Some(9), reason: "signal".into(), killed: false, at: at() },
             }],
             holders: vec!["port 8080 is held by pid 7 (nc)".into()],
             events: vec![WhyEvent { at: at(), message: "built\x1b[2J".into() }],

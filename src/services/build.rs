@@ -127,6 +127,12 @@ fn runs(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
 }
 
+/// The folder of the module or workspace from which `go` answers about this package and others of equal settings at once; `None` where it must be asked
+/// from the package's own folder.
+pub fn shared_root(spec: &BuildSpec) -> Option<PathBuf> {
+    Place::of(spec).map(|place| place.root)
+}
+
 /// Where a package stands within the module or workspace it can be built from together with others.
 struct Place {
     /// The folder `go build` runs in.
@@ -197,7 +203,7 @@ impl Group {
 
 /// Equal in what `go`, and the C compiler and version control below it, look at. What else a service's own environment holds is no matter of its
 /// build, and must not cost it the company of the others.
-fn same_env(a: &[(OsString, OsString)], b: &[(OsString, OsString)]) -> bool {
+pub fn same_env(a: &[(OsString, OsString)], b: &[(OsString, OsString)]) -> bool {
     let of = |env: &[(OsString, OsString)]| {
         let mut kept: Vec<_> = env.iter().filter(|(key, _)| matters(key)).cloned().collect();
         kept.sort();

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::record::{ExitRecord, InstanceRecord};
 use super::wire::{Event, Order};
+use crate::sys::family::{self, Doing, Table};
 use crate::sys::home::Home;
 use crate::sys::{lock, os, process};
 
@@ -169,13 +170,13 @@ impl Control {
         Event::parse(line).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("the shim said `{line}`")))
     }
 
-    /// Waits for the end, at most until `deadline`; `None` when the shim died first.
+    /// Waits for the end or for the word that there will be none, at most until `deadline`; `None` when the shim died first.
     pub fn wait_end(&mut self, deadline: Instant) -> io::Result<Option<Event>> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
             self.stream.set_read_timeout(Some(left))?;
             match self.next() {
-                Ok(end @ Event::Exited { .. }) => return Ok(Some(end)),
+                Ok(end @ (Event::Exited { .. } | Event::Unkillable)) => return Ok(Some(end)),
                 Ok(_) => {}
                 Err(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
                     return Ok(None);
@@ -193,7 +194,7 @@ impl Control {
 }
 
 /// Ends everything that runs, without a supervisor: all at once, each with its own signal and grace, or `grace` instead.
-/// Returns the slots that are still there after `timeout`.
+/// Returns the slots that are still there after `timeout` or for ever, and why where that is known.
 pub fn stop_all(home: &Home, grace: Option<Duration>, timeout: Duration) -> Vec<String> {
     let deadline = Instant::now() + timeout;
     let mut asked = Vec::new();
@@ -205,6 +206,7 @@ pub fn stop_all(home: &Home, grace: Option<Duration>, timeout: Duration) -> Vec<
         }
         let grace_ms = grace.map_or(found.record.grace_ms, |grace| grace.as_millis() as u64);
         let order = Order::Stop { signal: found.record.stop_signal, grace_ms };
+        wake_stopped(home, &found.record);
         match connect(home, &found.record.slot).and_then(|mut control| control.send(order).map(|()| control)) {
             Ok(control) => asked.push((found.record, control)),
             Err(_) => left.push(found.record.slot),
@@ -212,6 +214,10 @@ pub fn stop_all(home: &Home, grace: Option<Duration>, timeout: Duration) -> Vec<
     }
     for (record, mut control) in asked {
         match control.wait_end(deadline) {
+            Ok(Some(Event::Unkillable)) => {
+                let words = family::undying_words(&Table::read().undying(control.shim));
+                left.push(format!("{}: {words}", record.slot));
+            }
             Ok(Some(_)) => {}
             Ok(None) => {
                 end_lost(&record);
@@ -220,6 +226,21 @@ pub fn stop_all(home: &Home, grace: Option<Duration>, timeout: Duration) -> Vec<
         }
     }
     left
+}
+
+/// A stopped shim would not hear its orders. It is woken only where the kernel says that it is this one that listens.
+fn wake_stopped(home: &Home, record: &InstanceRecord) {
+    if family::doing(record.shim) != Doing::Stopped {
+        return;
+    }
+    let listens =
+        || UnixStream::connect(home.shim_file(&record.slot, ".sock")).and_then(|socket| os::peer_pid(&socket));
+    if let Ok(start_time) = os::start_time(record.shim)
+        && listens().is_ok_and(|pid| pid == record.shim)
+    {
+        // If it cannot be woken it does not answer, which is told then.
+        drop(family::wake(record.shim, start_time));
+    }
 }
 
 /// Kills what a dead shim left behind, by its marker: the kernel kills the leader with its shim (on Linux), nobody the rest.

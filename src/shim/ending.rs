@@ -3,10 +3,12 @@
 //! The leader stays un-reaped all that time, so its pid, which is its group's number, cannot become somebody else's.
 
 use crate::sys::child::{self, End};
-use crate::sys::os;
+use crate::sys::{family, os};
 
-/// SIGKILL for so long in vain, and the service counts as unkillable.
+/// SIGKILL for so long in vain, and the service counts as unkillable …
 const UNKILLABLE: u64 = 15_000_000_000;
+/// … and after so long when one of its processes waits in the kernel: a large one takes its time to give its memory back.
+const WAITS: u64 = 5_000_000_000;
 /// Between two looks while a killed group empties, in case a signal of an end was missed.
 const LOOK: u64 = 50_000_000;
 /// What a leader that ended by itself leaves behind has at most so long after SIGTERM.
@@ -16,8 +18,8 @@ const LEFT_BEHIND: u64 = 1_000_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Running,
-    /// Asked to end; SIGKILL at this time.
-    Asked(u64),
+    /// Asked to end by a signal; SIGKILL at this time.
+    Asked(i32, u64),
     /// Killed since this time.
     Killed(u64),
 }
@@ -35,6 +37,8 @@ pub(super) struct Group {
     pub(super) killed: bool,
     escaped: u32,
     told_unkillable: bool,
+    /// Orphans that came to us and were asked to end, like the group.
+    asked: Vec<i32>,
 }
 
 impl Group {
@@ -48,6 +52,7 @@ impl Group {
             killed: false,
             escaped: 0,
             told_unkillable: false,
+            asked: Vec::new(),
         }
     }
 
@@ -64,13 +69,31 @@ impl Group {
         self.stopped = true;
         let until = match self.phase {
             Phase::Running => now.saturating_add(grace),
-            Phase::Asked(until) => until.min(now.saturating_add(grace)),
+            Phase::Asked(_, until) => until.min(now.saturating_add(grace)),
             Phase::Killed(_) => return,
         };
-        self.phase = Phase::Asked(until);
-        self.signal_all(signal);
+        self.begin_asking(signal, until);
+    }
+
+    fn begin_asking(&mut self, signal: i32, until: u64) {
+        self.phase = Phase::Asked(signal, until);
+        self.signal(signal);
         // A stopped process could not die of the signal.
-        self.signal_all(libc::SIGCONT);
+        self.signal(libc::SIGCONT);
+        self.asked.clear();
+        self.ask_orphans(signal);
+    }
+
+    /// Asks those whom the group's signal did not reach, each once: some come to us only when their parent has ended.
+    fn ask_orphans(&mut self, signal: i32) {
+        let (leader, reaped, asked) = (self.leader, self.reaped, &mut self.asked);
+        each_other(leader, &mut |pid| {
+            if (reaped || !in_group(pid, leader)) && !asked.contains(&pid) {
+                asked.push(pid);
+                child::signal_child(pid, signal);
+                child::signal_child(pid, libc::SIGCONT);
+            }
+        });
     }
 
     /// Ends it now.
@@ -120,15 +143,15 @@ impl Group {
                 }
             }
             if self.phase == Phase::Running {
-                self.signal_all(libc::SIGTERM);
-                self.signal_all(libc::SIGCONT);
-                self.phase = Phase::Asked(now + LEFT_BEHIND);
+                self.begin_asking(libc::SIGTERM, now + LEFT_BEHIND);
             }
         }
         match self.phase {
-            Phase::Asked(until) if now >= until => self.start_killing(now),
-            Phase::Killed(_) if self.end.is_some() => self.signal_all(libc::SIGKILL),
-            Phase::Running | Phase::Asked(_) | Phase::Killed(_) => {}
+            Phase::Asked(_, until) if now >= until => self.start_killing(now),
+            Phase::Asked(signal, _) => self.ask_orphans(signal),
+            // Again and again: some fork faster than they are found, and a traced process stops once more on its way out.
+            Phase::Killed(_) => self.signal_all(libc::SIGKILL),
+            Phase::Running => {}
         }
         None
     }
@@ -137,15 +160,28 @@ impl Group {
     pub(super) fn due(&self, now: u64) -> Option<u64> {
         match self.phase {
             Phase::Running => None,
-            Phase::Asked(until) => Some(until),
+            Phase::Asked(_, until) => Some(until),
             Phase::Killed(_) => Some(now + LOOK),
         }
     }
 
     /// True once, when SIGKILL has had no effect for too long.
     pub(super) fn became_unkillable(&mut self, now: u64) -> bool {
-        let late = matches!(self.phase, Phase::Killed(since) if now >= since + UNKILLABLE);
+        let Phase::Killed(since) = self.phase else { return false };
+        let late = now >= since + UNKILLABLE || now >= since + WAITS && self.waits_in_kernel();
         late && !std::mem::replace(&mut self.told_unkillable, true)
+    }
+
+    /// SIGKILL has had no effect, and somebody was told.
+    pub(super) fn is_unkillable(&self) -> bool {
+        self.told_unkillable
+    }
+
+    fn waits_in_kernel(&self) -> bool {
+        let waits = |pid: i32| family::waits_in(pid as u32).is_some();
+        let mut found = self.end.is_none() && waits(self.leader);
+        each_other(self.leader, &mut |pid| found = found || waits(pid));
+        found
     }
 
     /// How many descendants have left the group, when that has changed.

@@ -63,6 +63,9 @@ pub struct ExitRecord {
     pub oom: bool,
     /// It was asked to.
     pub stopped: bool,
+    /// It was asked to, and it or a part of it did not until SIGKILL came.
+    #[serde(default)]
+    pub killed: bool,
     /// Microseconds since 1970.
     pub ended_us: i64,
 }

@@ -121,6 +121,7 @@ impl Shim {
                 self.ready.then_some(Event::Ready),
                 self.group.is_stopping().then_some(Event::Stopping),
                 (self.group.escaped() > 0).then_some(Event::Escaped(self.group.escaped())),
+                self.group.is_unkillable().then_some(Event::Unkillable),
             ];
             self.control.accept(&known);
         }
@@ -339,8 +340,8 @@ impl Shim {
             End::Signal(signal) => (None, Some(signal)),
         };
         let oom = signal == Some(libc::SIGKILL) && !group.killed && os::oom_kills() > oom_kills;
-        let stopped = group.stopped;
-        let exit = ExitRecord { uuid, run: number, code, signal, oom, stopped, ended_us: wall_us() };
+        let (stopped, killed) = (group.stopped, group.stopped && group.killed);
+        let exit = ExitRecord { uuid, run: number, code, signal, oom, stopped, killed, ended_us: wall_us() };
         if let (Ok(folder), Ok(bytes)) = (Folder::beneath(&records.0, &records.1), serde_json::to_vec(&exit)) {
             // On a full disk the supervisor still hears it on the socket.
             drop(folder.write_atomically("exit.json", &bytes));
@@ -351,6 +352,8 @@ impl Shim {
         }
         // Before the last words: whoever hears them may start the next run at once.
         drop(lock);
-        control.tell(&Event::Exited { code, signal, oom });
+        control.tell(&Event::Exited { code, signal, oom, killed });
+        // Closed by the kernel and not by us: who sees the end of the conversation knows that the process has ended.
+        std::mem::forget(control);
     }
 }

@@ -2,14 +2,13 @@
 //!
 //! Executing and linking a large program costs more than all the rest of a shim's start, and leaves each with private copies of the same pages. So
 //! the supervisor starts this one process, which does it once, and asks it for shims: a message with a socket, the shim's connection to the
-//! supervisor. The process has one thread, holds nothing but the requests' socket, and ends with the supervisor; the shims live on.
+//! supervisor, is answered by the shim's pid. The process has one thread, holds nothing but the requests' socket, and ends with the supervisor; the shims live on.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 use super::start;
-use super::wire::Event;
 use crate::logs::record::{self, Stream};
 use crate::logs::stamp;
 use crate::sys::child::{self, Forked};
@@ -17,6 +16,8 @@ use crate::sys::{fd, os, pass};
 
 /// A longer name of a slot is cut in process lists.
 pub const TITLE: usize = 96;
+/// So many bytes answer a request.
+pub const ANSWER: usize = 4;
 
 /// The whole life of the template, and of each shim it becomes. Its standard input is where requests come from.
 pub fn main() -> ExitCode {
@@ -41,19 +42,29 @@ pub fn main() -> ExitCode {
             Err(_) => return ExitCode::FAILURE,
         };
         match child::fork() {
-            Ok(Forked::Parent) => {}
+            Ok(Forked::Parent(pid)) => {
+                drop(control);
+                answer(&requests, pid);
+            }
             Ok(Forked::Child) => {
                 drop(requests);
                 title.set(&["orchestra", "__shim", std::str::from_utf8(&slot[..n]).unwrap_or_default()]);
                 return start::live(control);
             }
-            Err(errno) => {
-                let message = format!("cannot make a process: {}", fd::errno_words(errno));
-                // A supervisor that went away asks no more.
-                drop(writeln!(&control, "{}", Event::Failed { transient: true, message }));
-            }
+            Err(errno) => answer(&requests, -errno),
         }
     }
+}
+
+/// A supervisor that went away is noticed at the next request.
+fn answer(mut requests: &UnixStream, number: i32) {
+    drop(requests.write_all(&number.to_le_bytes()));
+}
+
+/// The pid of the shim that was made, or the error of the system that could not make a process.
+pub fn read_answer(bytes: [u8; ANSWER]) -> io::Result<u32> {
+    let number = i32::from_le_bytes(bytes);
+    u32::try_from(number).map_err(|_| io::Error::from_raw_os_error(number.saturating_neg()))
 }
 
 /// Does once what is set up at its first use, so that the shims share those pages.

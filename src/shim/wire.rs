@@ -82,9 +82,9 @@ pub enum Event {
     Status(u64),
     /// `escaped N`: so many descendants have left the group.
     Escaped(u32),
-    /// `unkillable`: SIGKILL was 15 s ago, and the group is not empty.
+    /// `unkillable`: SIGKILL was seconds ago, and the group is not empty.
     Unkillable,
-    /// `exited CODE SIGNAL OOM`, `-` where there is none; the group is empty and the log complete.
+    /// `exited CODE SIGNAL OOM KILLED`, `-` where there is none; the group is empty and the log complete. Older shims leave out the last word.
     Exited {
         /// The exit code.
         code: Option<i32>,
@@ -92,6 +92,8 @@ pub enum Event {
         signal: Option<i32>,
         /// The kernel's out-of-memory killer.
         oom: bool,
+        /// It was asked to end, and it or a part of it did not until SIGKILL came.
+        killed: bool,
     },
     /// `failed transient|final WORDS`: it was never started.
     Failed {
@@ -124,7 +126,8 @@ impl Event {
             "unkillable" => Event::Unkillable,
             "exited" => {
                 let mut number = || words.next().map(|word| word.parse().ok());
-                Event::Exited { code: number()?, signal: number()?, oom: words.next()? == "1" }
+                let (code, signal) = (number()?, number()?);
+                Event::Exited { code, signal, oom: words.next()? == "1", killed: words.next() == Some("1") }
             }
             "failed" => {
                 let (kind, message) = rest.split_once(' ')?;
@@ -146,8 +149,9 @@ impl fmt::Display for Event {
             Event::Status(dropped) => write!(f, "status {dropped}"),
             Event::Escaped(n) => write!(f, "escaped {n}"),
             Event::Unkillable => write!(f, "unkillable"),
-            Event::Exited { code, signal, oom } => {
-                write!(f, "exited {} {} {}", Number(*code), Number(*signal), u8::from(*oom))
+            Event::Exited { code, signal, oom, killed } => {
+                let (code, signal) = (Number(*code), Number(*signal));
+                write!(f, "exited {code} {signal} {} {}", u8::from(*oom), u8::from(*killed))
             }
             Event::Failed { transient, message } => {
                 write!(f, "failed {} {message}", if *transient { "transient" } else { "final" })
@@ -186,14 +190,20 @@ mod tests {
             "status 0",
             "escaped 2",
             "unkillable",
-            "exited 2 - 0",
-            "exited - 9 1",
+            "exited 2 - 0 0",
+            "exited - 9 1 1",
             "failed final permission denied: `/bin/x`",
             "error what",
         ];
         for line in events {
             assert_eq!(Event::parse(line).unwrap().to_string(), line);
         }
+    }
+
+    #[test]
+    fn an_older_shim_says_less() {
+        let end = Event::Exited { code: Some(2), signal: None, oom: false, killed: false };
+        assert_eq!(Event::parse("exited 2 - 0"), Some(end));
     }
 
     #[test]

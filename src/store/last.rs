@@ -58,6 +58,9 @@ pub struct LastExit {
     pub signal: Option<i32>,
     /// The reason's word.
     pub reason: String,
+    /// SIGKILL had to end it or a part of it.
+    #[serde(default)]
+    pub killed: bool,
     /// Microseconds since 1970.
     pub at_us: i64,
 }

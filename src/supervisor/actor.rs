@@ -167,8 +167,14 @@ impl Actor {
 
     fn request(&mut self, request: Request, reply: oneshot::Sender<Result<Accepted, Error>>) {
         self.mend_home();
+        let named = !request.select.is_empty();
+        let stops = matches!(request.verb, Verb::Stop { .. });
         match self.planner.plan(request) {
-            Ok(Plan { events, services, notes }) => {
+            Ok(Plan { events, mut services, mut notes }) => {
+                if stops {
+                    let resting = services.extract_if(.., |name| self.engine.is_at_rest(name)).filter(|_| named);
+                    notes.extend(resting.map(|name| format!("`{name}` was not running")));
+                }
                 for event in events {
                     self.feed(event);
                 }

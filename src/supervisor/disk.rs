@@ -52,7 +52,13 @@ fn last_instance(service: Option<&Service>, view: &InstanceView) -> LastInstance
 }
 
 fn last_exit(exit: &ExitView) -> LastExit {
-    LastExit { code: exit.code, signal: exit.signal, reason: exit.reason.word().to_owned(), at_us: exit.at_us }
+    LastExit {
+        code: exit.code,
+        signal: exit.signal,
+        reason: exit.reason.word().to_owned(),
+        killed: exit.killed,
+        at_us: exit.at_us,
+    }
 }
 
 /// Everything the files know: what the project declares, what was wanted, what last was, and which shims are alive.
@@ -199,7 +205,7 @@ pub(super) fn exit_view(exit: &LastExit) -> ExitView {
         Reason::Port,
     ];
     let reason = reasons.into_iter().find(|reason| reason.word() == exit.reason).unwrap_or(Reason::Exit);
-    ExitView { code: exit.code, signal: exit.signal, reason, at_us: exit.at_us }
+    ExitView { code: exit.code, signal: exit.signal, reason, killed: exit.killed, at_us: exit.at_us }
 }
 
 /// What an intent says is wanted.

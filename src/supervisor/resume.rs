@@ -171,7 +171,13 @@ fn past(copies: &[Copy], last: &[LastService]) -> BTreeMap<ServiceName, Past> {
                 ExitRecord { signal: Some(_), .. } => Reason::Signal,
                 ExitRecord { .. } => Reason::Exit,
             };
-            exits.push(ExitView { code: exit.code, signal: exit.signal, reason, at_us: exit.ended_us });
+            exits.push(ExitView {
+                code: exit.code,
+                signal: exit.signal,
+                reason,
+                killed: exit.killed,
+                at_us: exit.ended_us,
+            });
         }
     }
     out

@@ -232,6 +232,8 @@ pub struct ExitView {
     pub signal: Option<i32>,
     /// Why.
     pub reason: Reason,
+    /// It was told to end, and it or a part of it did not until SIGKILL came.
+    pub killed: bool,
     /// Microseconds since 1970.
     pub at_us: i64,
 }

@@ -90,8 +90,8 @@ impl<'a> Pointers<'a> {
 /// Which of the two a process is after [`fork`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forked {
-    /// The one that forked.
-    Parent,
+    /// The one that forked, and the pid of the copy.
+    Parent(i32),
     /// Its copy.
     Child,
 }
@@ -103,7 +103,7 @@ pub fn fork() -> Result<Forked, i32> {
     match unsafe { libc::fork() } {
         -1 => Err(nix::errno::Errno::last_raw()),
         0 => Ok(Forked::Child),
-        _ => Ok(Forked::Parent),
+        pid => Ok(Forked::Parent(pid)),
     }
 }
 
@@ -229,30 +229,22 @@ fn read_report(told: &OwnedFd) -> Option<LaunchError> {
 #[expect(unsafe_code, reason = "fork and exec")]
 pub fn launch_detached(program: &OwnedFd, argv: &[&CStr], dir: &CStr) -> io::Result<()> {
     let argv = Pointers::new(argv);
-    // While we are no subreaper, an orphan goes to init: it must not count as a descendant of the service.
-    os::be_subreaper(false);
-    // SAFETY: this process has one thread; the children only make system calls and end or exec.
-    let middle = unsafe { libc::fork() };
-    if middle == 0 {
-        // SAFETY: as above.
-        unsafe {
-            libc::setsid();
-            if libc::fork() == 0 {
+    // SAFETY: this process has one thread; the child only makes system calls and ends or execs.
+    match unsafe { os::fork_sibling() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => {
+            // SAFETY: as above.
+            unsafe {
                 libc::setsid();
                 reset_signals();
                 libc::chdir(dir.as_ptr());
                 os::close_on_exec_from(3);
                 os::exec_open(program, argv.0.as_ptr());
+                libc::_exit(127)
             }
-            libc::_exit(0)
         }
+        _ => Ok(()),
     }
-    let result = if middle < 0 { Err(io::Error::last_os_error()) } else { Ok(()) };
-    if middle > 0 {
-        reap(middle);
-    }
-    os::be_subreaper(true);
-    result
 }
 
 /// How `pid`, a child of ours, ended; `None` while it runs. It stays a zombie, so its pid and group stay its own.

@@ -45,6 +45,12 @@ pub fn peer_uid(stream: &UnixStream) -> io::Result<u32> {
     Ok(nix::sys::socket::getsockopt(stream, nix::sys::socket::sockopt::PeerCredentials)?.uid())
 }
 
+/// Which process listens at the other end of a socket.
+pub fn peer_pid(stream: &UnixStream) -> io::Result<u32> {
+    let pid = nix::sys::socket::getsockopt(stream, nix::sys::socket::sockopt::PeerCredentials)?.pid();
+    u32::try_from(pid).map_err(io::Error::other)
+}
+
 /// The running program, to be started once more: also after its file was replaced.
 pub fn own_program() -> io::Result<PathBuf> {
     Ok(PathBuf::from("/proc/self/exe"))
@@ -104,6 +110,18 @@ impl Title {
         let bytes = words.iter().flat_map(|word| word.bytes().chain([0]));
         area[..self.len - 1].iter_mut().zip(bytes).for_each(|(to, byte)| *to = byte);
     }
+}
+
+/// Forks a process whose parent is ours, not us: it must not count as a descendant of the service, and we must not cease to be a subreaper for a
+/// moment, in which a daemon of the service could slip away.
+///
+/// # Safety
+/// As fork: the process has one thread, and the child only makes system calls until it execs or ends.
+#[expect(unsafe_code, reason = "clone has no wrapper")]
+pub unsafe fn fork_sibling() -> i32 {
+    let flags = libc::c_long::from(libc::CLONE_PARENT | libc::SIGCHLD);
+    // SAFETY: as the caller promises; without a stack of its own the child goes on on a copy of ours.
+    unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) as i32 }
 }
 
 /// Whether orphaned descendants become our children.

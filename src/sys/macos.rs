@@ -43,6 +43,12 @@ pub fn peer_uid(stream: &UnixStream) -> io::Result<u32> {
     Ok(nix::sys::socket::getsockopt(stream, nix::sys::socket::sockopt::LocalPeerCred)?.uid())
 }
 
+/// Which process listens at the other end of a socket.
+pub fn peer_pid(stream: &UnixStream) -> io::Result<u32> {
+    let pid = nix::sys::socket::getsockopt(stream, nix::sys::socket::sockopt::LocalPeerPid)?;
+    u32::try_from(pid).map_err(io::Error::other)
+}
+
 /// The running program, to be started once more.
 pub fn own_program() -> io::Result<PathBuf> {
     std::env::current_exe()
@@ -51,6 +57,28 @@ pub fn own_program() -> io::Result<PathBuf> {
 /// The running program, held open.
 pub fn open_own_program() -> io::Result<OwnedFd> {
     Ok(std::fs::File::open(std::env::current_exe()?)?.into())
+}
+
+/// Forks a process that is nobody's child here: an orphan goes to launchd, as there are no subreapers.
+///
+/// # Safety
+/// As fork: the process has one thread, and the child only makes system calls until it execs or ends.
+#[expect(unsafe_code, reason = "fork")]
+pub unsafe fn fork_sibling() -> i32 {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let middle = libc::fork();
+        if middle == 0 {
+            if libc::fork() == 0 {
+                return 0;
+            }
+            libc::_exit(0);
+        }
+        if middle > 0 {
+            super::child::reap(middle);
+        }
+        middle
+    }
 }
 
 /// Executes an open program with our environment; returns only on failure. macOS executes paths only, so a replaced file is the new program.

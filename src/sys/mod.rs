@@ -4,6 +4,7 @@
 
 pub mod child;
 pub mod dir_watch;
+pub mod family;
 pub mod fd;
 pub mod filesystem;
 pub mod folder;

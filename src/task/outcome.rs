@@ -23,6 +23,15 @@ pub struct Outcome {
     pub oom: bool,
     /// The shim died first, so the code is not known.
     pub lost: bool,
+    /// It was told to end, and it or a part of it did not until SIGKILL came.
+    pub killed: bool,
+}
+
+impl Outcome {
+    /// Of a run whose shim died.
+    pub fn lost() -> Outcome {
+        Outcome { code: None, signal: None, oom: false, lost: true, killed: false }
+    }
 }
 
 /// What `go build` said about one place.

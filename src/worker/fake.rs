@@ -39,8 +39,8 @@ impl Worker for FakeWorker {
 
     fn signal(&mut self, run: RunId, signal: Signal) {
         let code = match signal {
-            Signal::Stop { .. } => Outcome { code: Some(0), signal: None, oom: false, lost: false },
-            Signal::Kill => Outcome { code: None, signal: Some(9), oom: false, lost: false },
+            Signal::Stop { .. } => Outcome { code: Some(0), signal: None, oom: false, lost: false, killed: false },
+            Signal::Kill => Outcome { code: None, signal: Some(9), oom: false, lost: false, killed: false },
             Signal::Send(_) => return,
         };
         if self.live.remove(&run).is_some() {

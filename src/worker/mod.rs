@@ -42,6 +42,31 @@ pub struct StartFailure {
     pub transient: bool,
 }
 
+/// Something a person should see about a run that goes on; the gravest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trouble {
+    /// SIGKILL does not end it.
+    Unkillable,
+    /// Its shim is stopped or waits in the kernel: nobody reads its output, nobody hears its end.
+    Stuck,
+    /// A process of it has left its group or session.
+    Escaped,
+    /// A debugger holds it.
+    Debugged,
+}
+
+impl Trouble {
+    /// The word in `ps`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Trouble::Unkillable => "unkillable",
+            Trouble::Stuck => "stuck",
+            Trouble::Escaped => "escaped",
+            Trouble::Debugged => "debugged",
+        }
+    }
+}
+
 /// A process that is not ours and listens on a port that should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
@@ -71,8 +96,8 @@ pub enum RunReport {
     Dead(String),
     /// What its group listens on, `127.0.0.1:8080/tcp`, whenever that changes.
     Listening(Vec<String>),
-    /// Something a person should see: `stuck`, `unkillable`, `escaped`, `debugged`; `None` when it is over.
-    Trouble(Option<&'static str>),
+    /// What it suffers from, in one sentence; `None` when that is over. Each trouble is told by itself.
+    Trouble(Trouble, Option<String>),
     /// It ended and its group is empty.
     Exited(Outcome),
     /// A build ended: what became of each member.

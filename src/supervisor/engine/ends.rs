@@ -9,7 +9,7 @@ use crate::task::id::{InstanceId, RunId, ServiceName};
 use crate::task::restart::{self, Failure, RestartPolicy, Verdict};
 use crate::task::spec::{Condition, Desired, Kind};
 use crate::task::state::{Input, TaskState};
-use crate::worker::{Holder, Outcome, RunReport, Signal, StartFailure};
+use crate::worker::{Holder, Outcome, RunReport, Signal, StartFailure, Trouble};
 
 /// A crash loop rests so long between two tries.
 const REST: Duration = Duration::from_secs(60);
@@ -54,10 +54,33 @@ impl Engine {
                 }
             }
             RunReport::Listening(listening) => self.with_run(id, |run| run.listening = listening),
-            RunReport::Trouble(trouble) => self.with_run(id, |run| run.trouble = trouble),
+            RunReport::Trouble(trouble, words) => self.trouble(id, trouble, words, now, out),
             RunReport::Waiting(waiting) => self.with_run(id, |run| run.waiting = waiting),
             RunReport::Holder(holder) => self.with_run(id, |run| run.holder = holder.as_ref().map(holder_words)),
         }
+    }
+
+    /// What a run suffers from; a change of it is news, but for a debugger, of which its user knows.
+    fn trouble(
+        &mut self,
+        id: &InstanceId,
+        trouble: Trouble,
+        words: Option<String>,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(run) = self.slot(id).and_then(|slot| slot.run.as_mut()) else { return };
+        let before = match &words {
+            Some(words) => run.troubles.insert(trouble, words.clone()),
+            None => run.troubles.remove(&trouble),
+        };
+        let message = match (trouble, before, words) {
+            (Trouble::Debugged, _, _) => return,
+            (_, None, Some(words)) => format!("{id} is {}: {words}", trouble.word()),
+            (_, Some(_), None) => format!("{id} is no longer {}", trouble.word()),
+            (_, Some(_), Some(_)) | (_, None, None) => return,
+        };
+        self.say(&id.service.clone(), message, now, out);
     }
 
     fn with_run(&mut self, id: &InstanceId, change: impl FnOnce(&mut Run)) {
@@ -109,7 +132,7 @@ impl Engine {
         let policy = self.policy(id);
         let Some(slot) = self.slot(id) else { return };
         let reason = if failure.port { Reason::Port } else { Reason::StartFailed };
-        slot.remember(ExitView { code: None, signal: None, reason, at_us: now.wall_us });
+        slot.remember(ExitView { code: None, signal: None, reason, killed: false, at_us: now.wall_us });
         let ended = slot.run.take();
         slot.trouble = Some(failure.message.clone());
         let told = ended.as_ref().is_some_and(|run| run.ending.is_some());
@@ -134,7 +157,10 @@ impl Engine {
         let Some(slot) = self.slot(id) else { return };
         let Some(ended) = slot.run.take() else { return };
         let reason = ended.ending.unwrap_or_else(|| outcome_reason(outcome));
-        slot.remember(ExitView { code: outcome.code, signal: outcome.signal, reason, at_us: now.wall_us });
+        // Only of an end that was asked for does it say something that code and signal do not.
+        let killed = outcome.killed && ended.ending.is_some();
+        slot.remember(ExitView { code: outcome.code, signal: outcome.signal, reason, killed, at_us: now.wall_us });
+        let how = slot.killed_words();
         // A clean end after a failed liveness probe is still the end of a service that was not well.
         let success = outcome.code == Some(0) && reason != Reason::FailedProbe;
         let words = format!("{id} {}", ended_words(outcome));
@@ -162,7 +188,9 @@ impl Engine {
         let message = match then {
             Some(TaskState::Crashloop) => format!("{words}; it failed too often and rests for {} s", REST.as_secs()),
             Some(TaskState::Failed) => format!("{words}; it is not started again"),
-            _ if !wanted || matches!(reason, Reason::Stopped | Reason::Rerun) => format!("{id} stopped"),
+            _ if !wanted || matches!(reason, Reason::Stopped | Reason::Rerun) => {
+                format!("{id} stopped{}", how.map(|how| format!(": {how}")).unwrap_or_default())
+            }
             _ => words,
         };
         self.say(&id.service.clone(), message, now, out);
@@ -294,6 +322,16 @@ impl Slot {
         self.on_trial = self.state == TaskState::Crashloop;
         self.timer = None;
         self.step(Input::Retry, now);
+    }
+
+    /// How its newest end came about, where SIGKILL had to help.
+    pub(super) fn killed_words(&self) -> Option<String> {
+        let exit = self.exits.last().filter(|exit| exit.killed)?;
+        let who = if exit.signal == Some(9) { "it" } else { "a process it left behind" };
+        Some(match self.grace.unwrap_or(self.launch.stop.grace) {
+            Duration::ZERO => format!("{who} was killed at once"),
+            grace => format!("{who} was killed after the grace of {grace:?}"),
+        })
     }
 
     /// Tells the present run to end.

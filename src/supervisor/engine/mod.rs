@@ -288,6 +288,14 @@ impl Engine {
             && self.builds.values().all(|b| b.state != TaskState::Queued)
     }
 
+    /// Nothing of a service runs, waits, or is to be started again: a `stop` changes nothing about it.
+    pub fn is_at_rest(&self, name: &ServiceName) -> bool {
+        self.services.get(name).is_none_or(|service| {
+            let build = service.spec.build.as_ref().and_then(|spec| self.builds.get(&spec.key));
+            service.is_over() && !build.is_some_and(|build| build.is_pending())
+        })
+    }
+
     /// The instance a run belongs to; `None` for a build or an unknown run.
     pub fn instance_of(&self, run: RunId) -> Option<&InstanceId> {
         match self.runs.get(&run) {

@@ -112,9 +112,8 @@ impl Engine {
 
     /// Ends what is not wanted, dependants before what they depend on.
     fn end_unwanted(&mut self, now: Moment, out: &mut Vec<Effect>) {
-        let is_down = |service: &&Service| {
-            service.desired == Desired::Down && service.slots.values().any(|slot| slot.run.is_some())
-        };
+        let is_down =
+            |service: &&Service| service.desired == Desired::Down && service.slots.values().any(Slot::is_to_be_awaited);
         let needed: BTreeSet<ServiceName> = self
             .services
             .values()
@@ -233,6 +232,11 @@ impl Engine {
 }
 
 impl Slot {
+    /// It has a run that will end. What SIGKILL does not end holds up nobody.
+    pub(super) fn is_to_be_awaited(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| !run.is_unkillable())
+    }
+
     /// Nobody has to wait for it when another copy is to be replaced.
     fn serves(&self) -> bool {
         self.state == TaskState::Ready

@@ -314,7 +314,7 @@ impl Run {
             was_ready: false,
             healthy: None,
             listening: Vec::new(),
-            trouble: None,
+            troubles: BTreeMap::new(),
             waiting: None,
             holder: None,
             ending: None,

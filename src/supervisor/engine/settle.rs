@@ -8,6 +8,7 @@ use crate::supervisor::snapshot::Settled;
 use crate::task::id::ServiceName;
 use crate::task::spec::{Condition, Desired, Need};
 use crate::task::state::TaskState;
+use crate::worker::Trouble;
 
 impl Engine {
     /// For every service, in order of need, so that each knows of those before it.
@@ -35,6 +36,9 @@ impl Engine {
     fn settled(&self, service: &Service, done: &BTreeMap<&ServiceName, Settled>) -> Settled {
         let mut slots = service.slots.values();
         if service.desired == Desired::Down {
+            if let Some(words) = undying(service) {
+                return Settled::Failed(words);
+            }
             let build = service.spec.build.as_ref().and_then(|spec| self.builds.get(&spec.key));
             let busy = slots.any(|slot| slot.run.is_some()) || self.is_gated(service);
             // A build that failed is no concern of a service that is not wanted.
@@ -85,6 +89,7 @@ impl Engine {
                 slot.trouble.as_deref().unwrap_or("it ends again and again")
             )),
             TaskState::Queued => self.blocker(service, done).map_or(Settled::Pending, Settled::Blocked),
+            TaskState::Stopping if !slot.is_to_be_awaited() => Settled::Failed(slot.grave_words().unwrap_or_default()),
             TaskState::Idle | TaskState::Starting | TaskState::Running | TaskState::Stopping | TaskState::Backoff => {
                 Settled::Pending
             }
@@ -113,7 +118,7 @@ impl Engine {
     pub(super) fn reason(&self, service: &Service, settled: &Settled) -> Option<String> {
         match settled {
             Settled::Failed(words) | Settled::Blocked(words) => return Some(words.clone()),
-            Settled::Met if service.desired == Desired::Down => return None,
+            Settled::Met if service.desired == Desired::Down => return killed_words(service),
             Settled::Met | Settled::Pending => {}
         }
         service.slots.values().find_map(|slot| self.slot_reason(service, slot))
@@ -121,6 +126,10 @@ impl Engine {
 
     /// The same for one copy.
     pub(super) fn slot_reason(&self, service: &Service, slot: &Slot) -> Option<String> {
+        slot.grave_words().or_else(|| self.state_reason(service, slot)).or_else(|| slot.any_trouble())
+    }
+
+    fn state_reason(&self, service: &Service, slot: &Slot) -> Option<String> {
         match slot.state {
             TaskState::Queued => {
                 let unmet: Vec<String> = service
@@ -145,6 +154,41 @@ impl Engine {
             TaskState::Failed | TaskState::Crashloop => slot.trouble.clone(),
             TaskState::Idle | TaskState::Ready | TaskState::Stopping | TaskState::Done => None,
         }
+    }
+}
+
+impl Slot {
+    /// What stands above all else there is to say.
+    fn grave_words(&self) -> Option<String> {
+        let run = self.run.as_ref()?;
+        let words = [Trouble::Unkillable, Trouble::Stuck].iter().find_map(|trouble| run.troubles.get(trouble))?;
+        Some(format!("{}: {words}", self.id))
+    }
+
+    fn any_trouble(&self) -> Option<String> {
+        let words = self.run.as_ref()?.troubles.values().next()?;
+        Some(format!("{}: {words}", self.id))
+    }
+}
+
+/// What is left of a service that shall be down, when nothing but what SIGKILL does not end is left.
+fn undying(service: &Service) -> Option<String> {
+    if service.slots.values().any(Slot::is_to_be_awaited) {
+        return None;
+    }
+    let words: Vec<String> =
+        service.slots.values().filter(|slot| slot.run.is_some()).filter_map(Slot::grave_words).collect();
+    (!words.is_empty()).then(|| words.join("; "))
+}
+
+/// Copies that did not end by themselves when they were stopped.
+fn killed_words(service: &Service) -> Option<String> {
+    let of = |slot: &Slot| Some((slot.id.to_string(), slot.killed_words()?));
+    let killed: Vec<(String, String)> = service.slots.values().filter_map(of).collect();
+    match killed.as_slice() {
+        [] => None,
+        [(_, words)] if service.slots.len() == 1 => Some(words.clone()),
+        some => Some(some.iter().map(|(id, words)| format!("{id}: {words}")).collect::<Vec<_>>().join("; ")),
     }
 }
 

@@ -1,5 +1,6 @@
 //! One place for one copy of a service: what is wanted of it, what is, and what became of its runs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use crate::task::id::{Artifact, InstanceId, RunId, Settings};
 use crate::task::restart::Failure;
 use crate::task::spec::RunSpec;
 use crate::task::state::{Input, TaskState};
+use crate::worker::Trouble;
 
 /// The present run of a slot.
 pub struct Run {
@@ -28,8 +30,8 @@ pub struct Run {
     pub healthy: Option<bool>,
     /// What its group listens on.
     pub listening: Vec<String>,
-    /// `stuck unkillable escaped unknown debugged`
-    pub trouble: Option<&'static str>,
+    /// What it suffers from, each in one sentence; the gravest first.
+    pub troubles: BTreeMap<Trouble, String>,
     /// What its readiness probe last said while it did not say yes.
     pub waiting: Option<String>,
     /// Who else listens on a port it is asked on.
@@ -38,6 +40,13 @@ pub struct Run {
     pub ending: Option<Reason>,
     /// It was told to end at once.
     pub killed: bool,
+}
+
+impl Run {
+    /// SIGKILL does not end it, so nobody waits for its end.
+    pub fn is_unkillable(&self) -> bool {
+        self.troubles.contains_key(&Trouble::Unkillable)
+    }
 }
 
 /// One place for one copy.

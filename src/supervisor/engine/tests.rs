@@ -204,7 +204,7 @@ impl World {
         self.live.remove(&run);
         self.event(Event::Report(
             run,
-            RunReport::Exited(Outcome { code: Some(code), signal: None, oom: false, lost: false }),
+            RunReport::Exited(Outcome { code: Some(code), signal: None, oom: false, lost: false, killed: false }),
         ));
     }
 
@@ -576,7 +576,7 @@ fn a_resumed_fleet_keeps_what_runs_and_starts_what_died() {
         started_us: 5,
     };
     world.live.insert(RunId(41), Work::Run { spec: run_spec("api", 1, "s1"), artifact: None });
-    let exit = ExitView { code: None, signal: Some(9), reason: Reason::Signal, at_us: 4 };
+    let exit = ExitView { code: None, signal: Some(9), reason: Reason::Signal, killed: false, at_us: 4 };
     let past = Past {
         happenings: vec![Happening { at_us: 4, message: "api.1 was ended by signal 9".into() }],
         copies: [(1, (3, vec![exit.clone()]))].into(),

@@ -63,7 +63,7 @@ impl Engine {
             started_us: slot.started_us,
             last_exit: slot.exits.last().cloned(),
             healthy: run.and_then(|run| run.healthy),
-            trouble: run.and_then(|run| run.trouble),
+            trouble: run.and_then(|run| run.troubles.keys().next()).map(|trouble| trouble.word()),
         }
     }
 

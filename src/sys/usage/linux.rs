@@ -39,6 +39,8 @@ fn parse(pid: u32, stat: &str, tick: u64, page: u64, uptime: Duration) -> Option
     let age = uptime.saturating_sub(ticks(field(22)?)).max(Duration::from_millis(1));
     Some(Process {
         pid,
+        parent: u32::try_from(field(4)?).ok()?,
+        zombie: matches!(fields.first(), Some(&("Z" | "X"))),
         group: u32::try_from(field(5)?).ok()?,
         session: u32::try_from(field(6)?).ok()?,
         cpu: ticks(used),
@@ -65,7 +67,7 @@ mod tests {
     fn a_name_may_hold_anything() {
         let stat = "7 (a) b (c) S 1 7 7 0 -1 4194560 1 2 3 4 10 20 30 40 20 0 1 0 500 1000 3 18446744073709551615";
         let got = parse(7, stat, 100, 4096, Duration::from_secs(15)).unwrap();
-        assert_eq!((got.group, got.session, got.memory), (7, 7, 3 * 4096));
+        assert_eq!((got.parent, got.group, got.session, got.memory), (1, 7, 7, 3 * 4096));
         assert_eq!((got.cpu, got.age), (Duration::from_secs(1), Duration::from_secs(10)));
         assert_eq!(parse(7, "7 (cut off", 100, 4096, Duration::ZERO), None);
         assert_eq!(parse(7, "7 (x) S 1", 100, 4096, Duration::ZERO), None);

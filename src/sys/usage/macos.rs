@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
+use sysinfo::{ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System};
 
 use super::Process;
 
@@ -20,6 +20,8 @@ pub(super) fn processes() -> Vec<Process> {
             let session = process.session_id().map_or(0, sysinfo::Pid::as_u32);
             Process {
                 pid: pid.as_u32(),
+                parent: process.parent().map_or(0, sysinfo::Pid::as_u32),
+                zombie: process.status() == ProcessStatus::Zombie,
                 group: session,
                 session,
                 cpu: Duration::from_millis(process.accumulated_cpu_time()),

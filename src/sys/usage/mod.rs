@@ -17,10 +17,14 @@ mod os;
 pub struct Process {
     /// Its pid.
     pub pid: u32,
+    /// Its parent.
+    pub parent: u32,
     /// Its process group.
     pub group: u32,
     /// Its session.
     pub session: u32,
+    /// It has ended and nobody has reaped it.
+    pub zombie: bool,
     /// What it and its children that ended have used.
     pub cpu: Duration,
     /// How long it has run.
@@ -60,14 +64,15 @@ struct Known {
     newest: Point,
 }
 
+/// Every process that can be read now. Takes some milliseconds: not for a thread that must answer.
+pub fn processes() -> Vec<Process> {
+    os::processes()
+}
+
 impl Sampler {
-    /// Samples the groups of these leaders. Reads every process of the machine once, some milliseconds: not for a thread that must answer.
-    pub fn sample(&mut self, leaders: &[u32]) -> HashMap<u32, Usage> {
-        if leaders.is_empty() {
-            self.known.clear();
-            return HashMap::new();
-        }
-        self.judge(leaders, &os::processes(), Instant::now())
+    /// Samples the groups of these leaders, as `processes` are now.
+    pub fn sample(&mut self, leaders: &[u32], processes: &[Process]) -> HashMap<u32, Usage> {
+        self.judge(leaders, processes, Instant::now())
     }
 
     fn judge(&mut self, leaders: &[u32], processes: &[Process], now: Instant) -> HashMap<u32, Usage> {
@@ -112,7 +117,16 @@ mod tests {
 
     fn process(pid: u32, session: u32, cpu_ms: u64, age_s: u64) -> Process {
         let cpu = Duration::from_millis(cpu_ms);
-        Process { pid, group: pid, session, cpu, age: Duration::from_secs(age_s), memory: 100 }
+        Process {
+            pid,
+            parent: 1,
+            group: pid,
+            session,
+            zombie: false,
+            cpu,
+            age: Duration::from_secs(age_s),
+            memory: 100,
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::task::id::RunId;
 use crate::task::spec::{Probe, ProbeTarget, RunSpec};
-use crate::worker::{Holder, RunReport, Sink};
+use crate::worker::{Holder, RunReport, Sink, Trouble};
 use ask::{Answer, said};
 use log::LogWatch;
 use owner::Owner;
@@ -260,7 +260,7 @@ impl Prober {
         let debugged = self.owner.is_debugged();
         if debugged != self.debugged {
             self.debugged = debugged;
-            self.send(RunReport::Trouble(debugged.then_some("debugged"))).await?;
+            self.send(debugger(debugged)).await?;
         }
         Ok(debugged)
     }
@@ -269,7 +269,7 @@ impl Prober {
     async fn explain(&mut self, answer: Answer) -> Result<(), Closed> {
         if answer == Answer::Yes && self.debugged {
             self.debugged = false;
-            self.send(RunReport::Trouble(None)).await?;
+            self.send(debugger(false)).await?;
         }
         let holder = if let Answer::Foreign(holder) = &answer { Some(holder.clone()) } else { None };
         if holder != self.holder {
@@ -313,6 +313,10 @@ impl Prober {
     async fn send(&self, report: RunReport) -> Result<(), Closed> {
         self.sink.send((self.run, report)).await.map_err(|_| Closed)
     }
+}
+
+fn debugger(holds: bool) -> RunReport {
+    RunReport::Trouble(Trouble::Debugged, holds.then(|| "a debugger holds it, so its probes rest".to_owned()))
 }
 
 async fn until(due: Option<Instant>) {

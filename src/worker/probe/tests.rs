@@ -412,9 +412,9 @@ async fn while_a_debugger_holds_it_probes_rest() {
         return;
     }
     let mut bench = Bench::of(spec(probe(ProbeTarget::Exec(vec!["false".into()]))), service.0.id());
-    assert_eq!(bench.next().await, RunReport::Trouble(Some("debugged")));
+    assert_eq!(bench.next().await, super::debugger(true));
     drop(debugger);
-    assert_eq!(bench.next().await, RunReport::Trouble(None));
+    assert_eq!(bench.next().await, super::debugger(false));
 }
 
 const AUTHORITY: &str = r#"package main

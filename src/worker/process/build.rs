@@ -66,8 +66,10 @@ async fn build(
     let spec = shim_spec(ground, run, first, line);
     let shim = ground.spawn(spec).await;
     let shim = shim.map_err(|error| failed(spawn::failure("cannot start the build", &error).message))?;
-    let mut dialogue = Dialogue::new(shim).map_err(|error| failed(error.to_string()))?;
-    let outcome = listen(&mut dialogue, signals).await?;
+    let mut dialogue = Dialogue::new(shim.socket).map_err(|error| failed(error.to_string()))?;
+    let outcome = listen(&mut dialogue, signals).await;
+    dialogue.end().await;
+    let outcome = outcome?;
     let output = output::of_run(&logs, run, MOST).unwrap_or_default();
     Ok((staging, outcome, output))
 }
@@ -83,7 +85,9 @@ async fn listen(dialogue: &mut Dialogue, signals: &mut mpsc::Receiver<Signal>) -
             }
         };
         match event {
-            Some(Event::Exited { code, signal, oom }) => return Ok(Outcome { code, signal, oom, lost: false }),
+            Some(Event::Exited { code, signal, oom, killed }) => {
+                return Ok(Outcome { code, signal, oom, lost: false, killed });
+            }
             Some(Event::Failed { message, .. }) => return Err(failed(message)),
             Some(_) => {}
             None => return Err(failed("the build was interrupted: its shim died".to_owned())),

@@ -3,14 +3,15 @@
 //! One small task per run speaks with its shim over a socket; nothing here holds a service's pipe. Starting a shim may block for a moment, so it
 //! happens on a few threads beside the reactor.
 
+mod beat;
 mod build;
 mod dialogue;
 mod hooks;
+mod keeper;
 mod run;
 mod spawn;
 
 use std::collections::HashMap;
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc};
@@ -37,6 +38,7 @@ pub(super) struct Ground {
     pub(super) linger: Linger,
     spawner: spawn::Spawner,
     spawners: Semaphore,
+    heart: beat::Heart,
 }
 
 impl Ground {
@@ -45,8 +47,8 @@ impl Ground {
         drop(self.sink.send((run, report)).await);
     }
 
-    /// Starts a shim; the way to it.
-    pub(super) async fn spawn(self: &Arc<Ground>, spec: ShimSpec) -> std::io::Result<UnixStream> {
+    /// Starts a shim.
+    async fn spawn(self: &Arc<Ground>, spec: ShimSpec) -> std::io::Result<spawn::Shim> {
         let ground = self.clone();
         self.beside(move || ground.spawner.spawn(&spec)).await
     }
@@ -72,7 +74,8 @@ impl ProcessWorker {
     pub fn new(home: Home, sink: Sink, linger: Linger) -> std::io::Result<ProcessWorker> {
         let project = home.runtime.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let spawner = spawn::Spawner::new(crate::sys::os::own_program()?);
-        let ground = Ground { home, sink, project, linger, spawner, spawners: Semaphore::new(SPAWNERS) };
+        let (spawners, heart) = (Semaphore::new(SPAWNERS), beat::Heart::start());
+        let ground = Ground { home, sink, project, linger, spawner, spawners, heart };
         Ok(ProcessWorker { ground: Arc::new(ground), runs: HashMap::new() })
     }
 

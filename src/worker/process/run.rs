@@ -1,6 +1,5 @@
 //! One run of an instance, from its hooks to its end.
 
-use std::os::unix::net::UnixStream as StdStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +11,12 @@ use tokio::task::JoinHandle;
 use super::Ground;
 use super::dialogue::Dialogue;
 use super::hooks::Hooks;
-use super::spawn;
+use super::keeper::Keeper;
+use super::spawn::{self, Shim};
 use crate::shim::record::InstanceRecord;
 use crate::shim::spec::{Linger, ShimSpec};
 use crate::shim::wire::{Event, Order};
-use crate::sys::process;
+use crate::sys::{os, process};
 use crate::task::environment::Environment;
 use crate::task::id::{Artifact, RunId};
 use crate::task::spec::{ProbeTarget, RunSpec};
@@ -42,9 +42,10 @@ pub(super) async fn start(
     };
     match begun {
         Err(failure) => ground.report(run, RunReport::StartFailed(failure)).await,
-        Ok((shim, marker)) => match Dialogue::new(shim) {
+        Ok((shim, marker)) => match Dialogue::new(shim.socket) {
             Ok(dialogue) => {
-                Live { ground, run, spec, marker, dialogue, signals, probe: None, notify: None }.follow().await
+                let keeper = Keeper::new(shim.pid, shim.start_time, ground.heart.feel());
+                Live { ground, run, spec, marker, dialogue, signals, probe: None, notify: None, keeper }.follow().await
             }
             Err(error) => {
                 ground.report(run, RunReport::StartFailed(spawn::failure("cannot speak with its shim", &error))).await
@@ -65,13 +66,17 @@ pub(super) async fn adopt(
     let path = ground.home.shim_file(&record.slot, ".sock");
     match UnixStream::connect(&path).await {
         Ok(socket) => {
+            // The kernel knows who listens there, also while that shim is stopped; a record on disk is only a hint.
+            let peer = socket.peer_cred().ok().and_then(|peer| peer.pid());
+            let shim = peer.and_then(|pid| u32::try_from(pid).ok()).unwrap_or(record.shim);
+            let keeper = Keeper::new(shim, os::start_time(shim).ok(), ground.heart.feel());
             let mut dialogue = Dialogue::over(socket);
             dialogue.tell(Order::Supervisor).await;
-            Live { ground, run, spec, marker, dialogue, signals, probe: None, notify: None }.follow().await;
+            Live { ground, run, spec, marker, dialogue, signals, probe: None, notify: None, keeper }.follow().await;
         }
         Err(_) => {
             end_remains(&marker).await;
-            ground.report(run, RunReport::Exited(Outcome { code: None, signal: None, oom: false, lost: true })).await;
+            ground.report(run, RunReport::Exited(Outcome::lost())).await;
         }
     }
 }
@@ -82,7 +87,7 @@ async fn begin(
     run: RunId,
     spec: &Arc<RunSpec>,
     artifact: Option<Artifact>,
-) -> Result<(StdStream, String), StartFailure> {
+) -> Result<(Shim, String), StartFailure> {
     let hooks = hooks(ground, run, spec);
     hooks.run(&spec.before, None).await.map_err(|message| StartFailure {
         message: format!("before: {message}"),
@@ -194,6 +199,7 @@ struct Live {
     signals: mpsc::Receiver<Signal>,
     probe: Option<JoinHandle<()>>,
     notify: Option<watch::Sender<bool>>,
+    keeper: Keeper,
 }
 
 impl Live {
@@ -204,6 +210,10 @@ impl Live {
                 event = self.dialogue.next() => event,
                 Some(signal) = self.signals.recv() => {
                     self.pass_on(signal).await;
+                    continue;
+                }
+                news = self.keeper.watch() => {
+                    self.report_all(news).await;
                     continue;
                 }
             };
@@ -228,20 +238,31 @@ impl Live {
             Signal::Kill => Order::Kill,
             Signal::Send(signal) => Order::Signal(signal),
         };
+        if !matches!(order, Order::Signal(_)) {
+            let news = self.keeper.tell();
+            self.report_all(news).await;
+        }
         self.dialogue.tell(order).await;
+    }
+
+    async fn report_all(&self, news: impl IntoIterator<Item = RunReport>) {
+        for report in news {
+            self.ground.report(self.run, report).await;
+        }
     }
 
     /// Passes on what the shim tells; an end is returned.
     async fn hear(&mut self, event: Event) -> Option<RunReport> {
         let report = match event {
-            Event::Exited { code, signal, oom } => {
-                return Some(RunReport::Exited(Outcome { code, signal, oom, lost: false }));
+            Event::Exited { code, signal, oom, killed } => {
+                return Some(RunReport::Exited(Outcome { code, signal, oom, lost: false, killed }));
             }
             Event::Failed { transient, message } => {
                 return Some(RunReport::StartFailed(StartFailure { message, port: false, transient }));
             }
             Event::Started(pid) => {
                 self.ground.report(self.run, RunReport::Started { pid }).await;
+                self.keeper.lead_by(pid);
                 self.begin_probe(pid);
                 return None;
             }
@@ -251,11 +272,11 @@ impl Live {
                 }
                 return None;
             }
-            Event::Escaped(_) => RunReport::Trouble(Some("escaped")),
-            Event::Unkillable => RunReport::Trouble(Some("unkillable")),
+            Event::Escaped(_) => self.keeper.look_for_escaped().await?,
+            Event::Unkillable => self.keeper.name_undying().await,
             Event::Stopping => {
                 self.end_probe();
-                return None;
+                self.keeper.heard()?
             }
             Event::Hello { .. } | Event::Status(_) | Event::Error(_) => return None,
         };
@@ -288,11 +309,12 @@ impl Live {
     /// The shim is gone without a word. Its child dies with it where the system sees to that; elsewhere it is ended here.
     async fn lost(&mut self) -> RunReport {
         end_remains(&self.marker).await;
-        RunReport::Exited(Outcome { code: None, signal: None, oom: false, lost: true })
+        RunReport::Exited(Outcome::lost())
     }
 
     async fn finish(mut self, end: RunReport) {
         self.end_probe();
+        self.dialogue.end().await;
         if matches!(end, RunReport::Exited(_)) && !self.spec.after.is_empty() {
             let hooks = hooks(&self.ground, self.run, &self.spec);
             // An `after` that fails changes nothing about a run that has ended; its words are in the log.

@@ -1,7 +1,7 @@
 //! Starts shims: each gets one end of a socket, over which it gets its spec, its orders, and tells what happens.
 
 use std::ffi::OsStr;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
@@ -9,12 +9,24 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::super::StartFailure;
 use crate::shim::spec::ShimSpec;
-use crate::shim::template::TITLE;
-use crate::sys::pass;
+use crate::shim::template::{self, TITLE};
+use crate::sys::{os, pass};
 use crate::task::environment::Environment;
+
+/// A template answers, and a shim reads its spec, within a millisecond.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A shim that was just started, and the way to it. Its end comes on that way; it is nobody's here to reap.
+pub(super) struct Shim {
+    pub(super) pid: u32,
+    /// With the pid it names the shim for sure.
+    pub(super) start_time: Option<u64>,
+    pub(super) socket: UnixStream,
+}
 
 /// Starts shims by way of a template process, which lives as long as this does.
 pub(super) struct Spawner {
@@ -35,30 +47,33 @@ impl Spawner {
         Spawner { program, template }
     }
 
-    /// Starts a shim, gives it its spec, and returns the way to it. Its end, and a start that fails, come on that way.
-    pub(super) fn spawn(&self, spec: &ShimSpec) -> io::Result<UnixStream> {
+    /// Starts a shim and gives it its spec.
+    pub(super) fn spawn(&self, spec: &ShimSpec) -> io::Result<Shim> {
         let bytes = spec.encode()?;
-        let (mut ours, theirs) = UnixStream::pair()?;
-        self.ask(&spec.slot, &theirs)?;
-        drop(theirs);
-        ours.write_all(&bytes)?;
-        ours.set_nonblocking(true)?;
-        Ok(ours)
+        let (pid, mut socket) = self.ask(&spec.slot)?;
+        let start_time = os::start_time(pid).ok();
+        // A shim that is stopped before it has read all must hold up nobody; it ends by itself when it goes on and nobody is there. That it can be
+        // written to says that it lived until now, so the time above was its own.
+        socket.set_write_timeout(Some(PATIENCE))?;
+        socket.write_all(&bytes)?;
+        socket.set_nonblocking(true)?;
+        Ok(Shim { pid, start_time, socket })
     }
 
-    fn ask(&self, slot: &str, control: &UnixStream) -> io::Result<()> {
-        let title = slot.as_bytes();
-        let title = &title[..title.len().min(TITLE)];
+    /// A shim that waits for its spec. Where the template was killed or is stopped, another one takes its place; a shim that the first one may have
+    /// made finds its socket closed and ends.
+    fn ask(&self, slot: &str) -> io::Result<(u32, UnixStream)> {
         let mut place = self.template.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(template) = &mut *place {
-            match pass::send(&template.requests, title, control) {
-                Ok(()) => return Ok(()),
-                // Somebody killed it: a new one takes its place.
-                Err(_) => template.end(),
+            match template.ask(slot) {
+                // It is dropped below.
+                Err(_) => {}
+                Ok((made, socket)) => return made.map(|pid| (pid, socket)),
             }
         }
-        let template = place.insert(Template::start(&self.program)?);
-        pass::send(&template.requests, title, control)
+        *place = None;
+        let (made, socket) = place.insert(Template::start(&self.program)?).ask(slot)?;
+        made.map(|pid| (pid, socket))
     }
 }
 
@@ -66,6 +81,8 @@ impl Template {
     /// No descriptor but the standard ones is inherited: all of ours close at exec.
     fn start(program: &Path) -> io::Result<Template> {
         let (requests, theirs) = UnixStream::pair()?;
+        requests.set_read_timeout(Some(PATIENCE))?;
+        requests.set_write_timeout(Some(PATIENCE))?;
         let child = Command::new(program)
             .arg0("orchestra")
             .arg("__shims")
@@ -78,8 +95,20 @@ impl Template {
         Ok(Template { child, requests })
     }
 
-    fn end(&mut self) {
-        // It is dead already, or not any more; either way it shall leave no zombie.
+    /// Asks for a shim: its pid, or why it could not be made, and the way to it. An error is one of the template's.
+    fn ask(&mut self, slot: &str) -> io::Result<(io::Result<u32>, UnixStream)> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let title = slot.as_bytes();
+        pass::send(&self.requests, &title[..title.len().min(TITLE)], &theirs)?;
+        let mut answer = [0; template::ANSWER];
+        self.requests.read_exact(&mut answer)?;
+        Ok((template::read_answer(answer), ours))
+    }
+}
+
+impl Drop for Template {
+    /// Its shims live on. Nothing of it is left once we say that all has ended, and no zombie.
+    fn drop(&mut self) {
         self.child.kill().and_then(|()| self.child.wait()).map(drop).unwrap_or(());
     }
 }
