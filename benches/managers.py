@@ -297,7 +297,9 @@ class Orchestra(Manager):
             write(os.path.join(self.dir, "orchestra.yml"), "name: bench\n")
         port = args[args.index("-port") + 1] if "-port" in args else None
         listens = f"port: {port}\nready: {{tcp: {port}}}\n" if port else ""
-        write(os.path.join(self.folder(kind), "service.yml"), f"command: [{self.world.binary}]\n{listens}")
+        # We kill it more often than a service that is well would die: eight times a minute would be a crash loop.
+        often = "" if "-exit" in args else "restart: {limit: 0}\n"
+        write(os.path.join(self.folder(kind), "service.yml"), f"command: [{self.world.binary}]\n{often}{listens}")
 
     def run(self, *args):
         return subprocess.run([self.program, *args], cwd=self.dir, env=self.world.env(), stdin=subprocess.DEVNULL, capture_output=True, text=True)

@@ -10,13 +10,15 @@ pub mod config;
 pub mod scheduler;
 pub mod sys;
 // L2: one subject each.
+pub mod gotest;
 pub mod logs;
 pub mod rerun;
 pub mod services;
 pub mod shim;
 pub mod store;
-// L3: what executes tasks; a whole project.
+// L3: a whole project; what of it runs outside; what executes tasks.
 pub mod project;
+pub mod strays;
 pub mod worker;
 // L4: decides.
 pub mod supervisor;

@@ -1,10 +1,12 @@
 //! `stop`: in reverse order, whole groups, with and without a supervisor, and nothing is left.
 
+use std::io::Write;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::fault::proc::state;
 use crate::support::{Fleet, eventually};
 
 #[test]
@@ -120,6 +122,88 @@ fn a_child_that_left_the_group_goes_too() {
     fleet.orchestra(&["start"]).ok();
     fleet.orchestra(&["stop"]).ok();
     assert_eq!(fleet.processes(), []);
+}
+
+#[test]
+fn what_was_idle_is_not_said_to_have_stopped() {
+    let fleet = Fleet::new();
+    fleet.toy("api", &[], "");
+    fleet.toy("spare", &[], "enabled: false");
+    fleet.orchestra(&["start"]).ok();
+    let named = fleet.orchestra(&["stop", "spare"]).ok();
+    assert_eq!(named.stderr.trim(), "note: `spare` was not running");
+    let all = fleet.orchestra(&["stop"]).ok();
+    assert!(all.stderr.contains("api") && !all.stderr.contains("spare"), "{}", all.stderr);
+}
+
+#[test]
+fn ctrl_c_says_what_goes_on_and_a_second_one_kills() {
+    let fleet = Fleet::new();
+    fleet.toy("deaf", &["-ignore-term"], "stop: {grace: 1h}");
+    for supervised in [true, false] {
+        fleet.orchestra(&["start"]).ok();
+        if !supervised {
+            kill(Pid::from_raw(fleet.supervisor()), Signal::SIGKILL).unwrap();
+        }
+        let stop = fleet.background(&["stop"]);
+        let log = || fleet.orchestra(&["logs", "deaf"]).ok().stdout;
+        eventually("the stop has begun", || {
+            (log().matches("not now").count() > usize::from(!supervised)).then_some(())
+        });
+        stop.signal(Signal::SIGINT);
+        eventually("it says what goes on", || {
+            stop.said().contains("still stopping; Ctrl-C again to kill").then_some(())
+        });
+        stop.signal(Signal::SIGINT);
+        stop.wait(Duration::from_secs(60)).ok();
+        assert_eq!(fleet.processes(), []);
+    }
+}
+
+#[test]
+fn a_terminals_job_control_does_not_reach_services() {
+    let fleet = Fleet::new();
+    fleet.toy("api", &["-tick", "20ms"], "");
+    let plain = fleet.command(&[]);
+    // A shell with job control between the terminal and us, as people have it.
+    let front = format!("set -m\n'{}' start --attach\nread go\nfg\n", plain.get_program().to_str().unwrap());
+    fleet.write("front.sh", front);
+    let mut script = std::process::Command::new("script");
+    script.args(["-qc", "sh front.sh", "/dev/null"]);
+    script.current_dir(fleet.root()).env_clear();
+    script.envs(plain.get_envs().filter_map(|(key, value)| Some((key, value?)))).env("SHELL", "/bin/sh");
+    let pipe = std::process::Stdio::piped;
+    let Ok(mut terminal) = script.stdin(pipe()).stdout(pipe()).stderr(pipe()).spawn() else { return };
+    fleet.until("api.1", "ready");
+    let keys = terminal.stdin.as_mut().unwrap();
+    let stopped = || {
+        keys.write_all(&[0x1a]).unwrap();
+        let attached = fleet.processes().into_iter().filter(|process| process.command.ends_with("start --attach"));
+        attached.map(|process| process.pid).find(|pid| state(*pid) == Some('T'))
+    };
+    let pid = eventually("Ctrl-Z stops what is in front", stopped);
+    let ticks = || fleet.lines(&["api"]).len();
+    let before = ticks();
+    eventually("the service runs on", || (ticks() > before + 20).then_some(()));
+    let keys = terminal.stdin.as_mut().unwrap();
+    keys.write_all(b"\n").unwrap();
+    eventually("it goes on", || (state(pid) != Some('T')).then_some(()));
+    keys.write_all(&[0x03]).unwrap();
+    eventually("Ctrl-C stops it", || (fleet.instance("api.1")["state"] == "idle").then_some(()));
+    terminal.wait().unwrap();
+}
+
+#[test]
+fn a_goroutine_dump_stays_in_the_log() {
+    let fleet = Fleet::new();
+    fleet.toy("api", &[], "restart: no");
+    fleet.orchestra(&["start"]).ok();
+    fleet.orchestra(&["kill", "-s", "QUIT", "api"]).ok();
+    let api = fleet.until("api.1", "failed");
+    assert_eq!(api["last_exit"]["code"], 2);
+    let lines = fleet.lines(&["api"]);
+    assert!(lines.iter().any(|line| line.starts_with("SIGQUIT: quit")), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.starts_with("goroutine ")), "{lines:#?}");
 }
 
 #[test]

@@ -10,8 +10,8 @@ use regex::Regex;
 const LAYERS: [&[&str]; 8] = [
     &["error", "task"],
     &["config", "scheduler", "sys"],
-    &["logs", "rerun", "services", "shim", "store", "vendors"],
-    &["project", "worker"],
+    &["gotest", "logs", "rerun", "services", "shim", "store", "vendors"],
+    &["project", "strays", "worker"],
     &["supervisor"],
     &["api"],
     &["tui"],

@@ -18,6 +18,7 @@ mod cli_shop;
 mod cli_start;
 mod cli_stop;
 mod cli_supervisor;
+mod cli_test;
 mod fault;
 mod harness;
 mod layers;

@@ -52,6 +52,7 @@ impl Project {
             dir: self.dir.path().to_owned(),
             umask: 0o027,
             nofile: Some((777, 1000)),
+            resources: Default::default(),
             tty: false,
             log_keep: 512 << 20,
             settings: "settings".into(),

@@ -10,6 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::wire;
 use crate::error::{Error, Kind};
+use crate::project::Project;
+use crate::project::file::Strays;
+use crate::strays::Stray;
 use crate::supervisor::snapshot::{BuildView, ExitView, InstanceView, ServiceView, Settled, Shown};
 use crate::supervisor::{Explanation, Request, StartFlags, Verb};
 use crate::task::id::ServiceName;
@@ -71,6 +74,8 @@ pub fn request(ask: Ask, from: &wire::Request) -> Result<Request, Error> {
         caller: spec::Caller { umask: from.caller.umask & 0o777, nofile: from.caller.nofile },
         config: from.config.as_ref().map(Into::into),
         trust: from.trust,
+        pid: from.caller.pid,
+        strays: from.strays.iter().map(|stray| (stray.pid, stray.start_time)).collect(),
     })
 }
 
@@ -209,6 +214,16 @@ fn instance(kind: spec::Kind, view: &InstanceView) -> wire::Instance {
         .into(),
         cpu_percent: None,
         memory_bytes: None,
+        limits: view.limits.as_ref().map(limits),
+    }
+}
+
+fn limits(from: &spec::Limits) -> wire::Limits {
+    wire::Limits {
+        memory_bytes: from.memory,
+        cpu: from.cpu,
+        enforced: from.unenforced.is_none(),
+        reason: from.unenforced.clone(),
     }
 }
 
@@ -219,6 +234,35 @@ fn exit(view: &ExitView) -> wire::Exit {
         reason: view.reason.word().into(),
         killed: view.killed,
         at: time(view.at_us),
+    }
+}
+
+/// The answer of `strays`.
+pub fn strays(project: &Project, found: &[Stray]) -> wire::Strays {
+    let policy = match project.strays {
+        Strays::Kill => "kill",
+        Strays::Ask => "ask",
+        Strays::Report => "report",
+    };
+    let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
+    let one = |stray: &Stray| wire::Stray {
+        service: stray.service.clone(),
+        pid: stray.pid,
+        start_time: stray.start_time,
+        rule: stray.rule.word().into(),
+        action: if stray.veto.is_some() { "report" } else { policy }.into(),
+        veto: stray.veto.as_ref().map(ToString::to_string),
+        exe: text(&stray.exe),
+        deleted: stray.is_deleted,
+        argv: stray.argv.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
+        cwd: stray.cwd.as_deref().map(text),
+        parent: wire::StrayParent { pid: stray.parent.0, exe: stray.parent.1.as_deref().map(text) },
+    };
+    wire::Strays {
+        project: project.name.clone(),
+        root: text(&project.root),
+        policy: policy.into(),
+        strays: found.iter().map(one).collect(),
     }
 }
 

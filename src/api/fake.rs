@@ -39,6 +39,7 @@ pub(super) fn view(service: &str, state: Shown, settled: Settled) -> ServiceView
         started_us: None,
         last_exit: None,
         healthy: None,
+        limits: None,
         trouble: None,
     };
     ServiceView {
@@ -55,7 +56,7 @@ pub(super) fn view(service: &str, state: Shown, settled: Settled) -> ServiceView
 
 impl Fake {
     pub(super) fn show(&self, seq: u64, services: Vec<ServiceView>) {
-        self.shown.send_replace(Arc::new(Snapshot { seq, services }));
+        self.shown.send_replace(Arc::new(Snapshot { seq, services, notes: Vec::new() }));
     }
 
     /// Accepts the next request; it reaches `services`, from snapshot `from` on.

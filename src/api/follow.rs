@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::convert::{Ask, state_line};
 use super::wire::{Failure, Progress};
 use crate::supervisor::Accepted;
-use crate::supervisor::snapshot::{BuildState, ServiceView, Settled, Shown, Snapshot};
+use crate::supervisor::snapshot::{BuildState, Note, ServiceView, Settled, Shown, Snapshot};
 use crate::worker::Trouble;
 use std::sync::Arc;
 
@@ -25,6 +25,8 @@ pub struct Follow {
     waits: BTreeSet<String>,
     from: u64,
     said: BTreeMap<String, Progress>,
+    /// The number of the newest note that was told.
+    told: u64,
 }
 
 /// Where one service of a request is.
@@ -40,7 +42,14 @@ impl Follow {
     /// Begins to follow what `accepted` reaches.
     pub fn new(ask: Ask, accepted: &Accepted) -> Follow {
         let order: Vec<String> = accepted.services.iter().map(ToString::to_string).collect();
-        Follow { ask, waits: order.iter().cloned().collect(), order, from: accepted.from, said: BTreeMap::new() }
+        Follow {
+            ask,
+            waits: order.iter().cloned().collect(),
+            order,
+            from: accepted.from,
+            said: BTreeMap::new(),
+            told: 0,
+        }
     }
 
     /// What is new in `snapshot`, and the end once nothing is pending.
@@ -57,9 +66,25 @@ impl Follow {
                 lines.push(line);
             }
         }
+        lines.extend(self.notes(snapshot));
         let over = self.ask == Ask::Kill || self.places(snapshot).all(|(_, place)| !matches!(place, Place::Pending(_)));
         let end = over.then(|| Progress::End { error: self.verdict(snapshot) });
         (lines, end)
+    }
+
+    /// What is new to read about its services; what was said before the request came was for others.
+    fn notes(&mut self, snapshot: &Snapshot) -> Vec<Progress> {
+        let is_new = |note: &&Note| {
+            note.number > self.told && note.seq >= self.from && self.waits.contains(note.service.as_str())
+        };
+        let lines = snapshot
+            .notes
+            .iter()
+            .filter(is_new)
+            .map(|note| Progress::Note { message: format!("{}: {}", note.service, note.message) });
+        let lines = lines.collect();
+        self.told = snapshot.notes.last().map_or(self.told, |note| note.number);
+        lines
     }
 
     /// The end when time is up.
@@ -155,7 +180,10 @@ impl Follow {
             match place {
                 Place::Met | Place::Pending(_) => {}
                 Place::Failed(why) => {
-                    details.push(format!("{name}: {why}"));
+                    details.push(match self.ask {
+                        Ask::Stop => why,
+                        _ => format!("{name}: {why}"),
+                    });
                     failed.push(name);
                 }
                 Place::Blocked(why) => {
@@ -180,7 +208,10 @@ impl Follow {
             1 => message.push_str(", and 1 service is blocked"),
             n => message.push_str(&format!(", and {n} services are blocked")),
         }
-        let hints = first.map(|name| vec![format!("orchestra why {name}"), format!("orchestra logs {name}")]);
+        let hints = first.map(|name| match self.ask {
+            Ask::Stop => vec![format!("it ends as soon as it can; `orchestra why {name}` shows it")],
+            _ => vec![format!("orchestra why {name}"), format!("orchestra logs {name}")],
+        });
         Some(Failure { kind: "failed".into(), message, details, causes: Vec::new(), hints: hints.unwrap_or_default() })
     }
 }
@@ -304,5 +335,33 @@ async fn until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::id::ServiceName;
+
+    #[test]
+    fn notes_are_told_once_and_to_whom_they_concern() {
+        let name = |text: &str| ServiceName::fold(text).unwrap();
+        let accepted = Accepted { services: vec![name("api")], notes: Vec::new(), from: 5 };
+        let note =
+            |number, seq, service| Note { number, seq, service: name(service), message: format!("note {number}") };
+        let mut follow = Follow::new(Ask::Start, &accepted);
+        let mut told = |notes: Vec<Note>| {
+            let snapshot = Snapshot { seq: 7, services: Vec::new(), notes };
+            let (lines, _) = follow.observe(&snapshot, Duration::ZERO);
+            let message = |line: Progress| match line {
+                Progress::Note { message } => message,
+                other => panic!("{other:?}"),
+            };
+            lines.into_iter().map(message).collect::<Vec<_>>()
+        };
+        // What was said before the request, and about others, is not for its caller.
+        assert_eq!(told(vec![note(1, 4, "api"), note(2, 6, "web"), note(3, 6, "api")]), ["api: note 3"]);
+        assert!(told(vec![note(2, 6, "web"), note(3, 6, "api")]).is_empty());
+        assert_eq!(told(vec![note(3, 6, "api"), note(4, 7, "api")]), ["api: note 4"]);
     }
 }

@@ -22,6 +22,7 @@ fn every_line_is_read_and_written_as_it_was() {
             "Leaving" => again::<Leaving>(json),
             "Ps" => again::<Ps>(json),
             "Why" => again::<Why>(json),
+            "Strays" => again::<Strays>(json),
             "Request" => again::<Request>(json),
             "Progress" => again::<Progress>(json),
             "Failure" => again::<Failure>(json),

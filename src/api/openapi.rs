@@ -43,6 +43,7 @@ fn paths(types: &mut SchemaGenerator) -> Value {
     let version = schema::<wire::Version>(types);
     let ps = schema::<wire::Ps>(types);
     let why = schema::<wire::Why>(types);
+    let strays = schema::<wire::Strays>(types);
     let progress = schema::<wire::Progress>(types);
     let leaving = schema::<wire::Leaving>(types);
     let request = schema::<wire::Request>(types);
@@ -50,6 +51,7 @@ fn paths(types: &mut SchemaGenerator) -> Value {
         "/v1/version": one("What runs, and what it speaks; the same in every protocol", version),
         "/v1/ps": one("Every service and instance", ps),
         "/v1/why/{service}": one("Why a service is as it is", why),
+        "/v1/strays": one("Copies of the services that were started outside, by which proof, and what a start would do about each; changes nothing", strays),
         "/v1/events": { "get": {
             "summary": "A line for every change of a service's state, until the reader leaves",
             "parameters": [{ "name": "services", "in": "query", "required": false, "schema": { "type": "string" },

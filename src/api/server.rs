@@ -20,7 +20,10 @@ use super::convert::{self, Ask};
 use super::follow::{self, Follow};
 use super::listen::Checked;
 use super::{PROTOCOL, VERSION, openapi, stream, wire};
+use crate::config::problem;
 use crate::error::{Error, Kind};
+use crate::project::load::{LoadOptions, load};
+use crate::strays;
 use crate::supervisor::{Command, Handle};
 use crate::sys::family::{self, Doing, Table};
 use crate::sys::home::Home;
@@ -125,6 +128,17 @@ impl Server {
         })
     }
 
+    async fn strays(self: Arc<Self>) -> Result<wire::Strays, Error> {
+        let look = move || {
+            let project = load(&self.home.root, &LoadOptions { config: None, trust: true }).map_err(problem::error)?;
+            let mut targets = strays::targets(&project, project.services.keys());
+            let ground = strays::Ground { home: self.home.clone(), caller: None };
+            Ok(convert::strays(&project, &strays::find(&mut targets, &ground)))
+        };
+        let found = tokio::task::spawn_blocking(look).await;
+        found.map_err(|e| Error::failed("cannot read the list of processes").because(&e))?
+    }
+
     async fn request(self: Arc<Self>, ask: Ask, body: &[u8]) -> Result<Body, Error> {
         let began = Instant::now();
         let asked: wire::Request =
@@ -176,6 +190,7 @@ pub(super) fn router(server: Arc<Server>) -> Router {
         .route("/v1/version", get(version))
         .route("/v1/ps", get(|State(s): State<Arc<Server>>| async { json(s.ps().await) }))
         .route("/v1/why/{service}", get(why))
+        .route("/v1/strays", get(|State(s): State<Arc<Server>>| async move { json(s.strays().await) }))
         .route("/v1/events", get(events))
         .route("/v1/leave", post(|State(s): State<Arc<Server>>| async move { json(s.leave().await) }))
         .route("/openapi.json", get(|| async { json(Ok(openapi::document())) }));

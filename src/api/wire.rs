@@ -131,6 +131,22 @@ pub struct Instance {
     pub cpu_percent: Option<f64>,
     /// Resident memory of the group.
     pub memory_bytes: Option<u64>,
+    /// What the run is held to; only where `resources` say something and it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
+}
+
+/// What a run is held to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Limits {
+    /// Bytes of memory, or null.
+    pub memory_bytes: Option<u64>,
+    /// Cores, or null.
+    pub cpu: Option<f64>,
+    /// Whether the kernel sees to all of it.
+    pub enforced: bool,
+    /// Why it does not, or null.
+    pub reason: Option<String>,
 }
 
 /// How a run ended.
@@ -171,6 +187,9 @@ pub struct Caller {
     pub umask: u32,
     /// `RLIMIT_NOFILE`, soft and hard.
     pub nofile: Option<(u64, u64)>,
+    /// The pid of the command: neither it nor what it runs under is ever taken for a stray.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
 }
 
 /// A request that changes something: `POST /v1/<verb>` with verb `start stop restart build scale kill`; answers with a stream of [`Progress`], one JSON
@@ -200,6 +219,68 @@ pub struct Request {
     /// Load a configuration owned by another user.
     #[serde(default)]
     pub trust: bool,
+    /// With `strays: ask`: those a person agreed to end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strays: Vec<Agreed>,
+}
+
+/// A stray a person agreed to end, as [`Stray`] names it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Agreed {
+    /// Its pid.
+    pub pid: u32,
+    /// When it started, in the system's unit: with the pid it names the process.
+    pub start_time: u64,
+}
+
+/// The answer of `strays`: copies of the project's services that orchestra did not start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Strays {
+    /// The project's name.
+    pub project: String,
+    /// Its root.
+    pub root: String,
+    /// What the project says about them: `kill`, `ask` or `report`.
+    pub policy: String,
+    /// Each process once, by pid.
+    pub strays: Vec<Stray>,
+}
+
+/// A copy of a service that orchestra did not start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Stray {
+    /// Of which service.
+    pub service: String,
+    /// Its pid.
+    pub pid: u32,
+    /// When it started, in the system's unit: with the pid it names the process.
+    pub start_time: u64,
+    /// `P1` its program lies in the service's folder, `P2` its program was built by orchestra for a copy that has ended, `P3` its program was built by
+    /// `go run`, `P4` it is `go run` itself.
+    pub rule: String,
+    /// What `start` would do: `kill`, `ask` or `report`.
+    pub action: String,
+    /// Why it would be left alone whatever the project says; null where nothing speaks against ending it.
+    pub veto: Option<String>,
+    /// Its program.
+    pub exe: String,
+    /// That file is gone, or was replaced by a newer build.
+    pub deleted: bool,
+    /// Its arguments, its own name first.
+    pub argv: Vec<String>,
+    /// Where it stands.
+    pub cwd: Option<String>,
+    /// Its parent.
+    pub parent: StrayParent,
+}
+
+/// The parent of a stray.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StrayParent {
+    /// Its pid.
+    pub pid: u32,
+    /// Its program, where it may be seen.
+    pub exe: Option<String>,
 }
 
 /// Flags of `start` that hold for the services it selected until `stop`.

@@ -7,9 +7,10 @@ use crate::api::{client, convert, wire};
 use crate::error::{Error, Kind};
 use crate::project::Project;
 use crate::shim::client as shims;
-use crate::store::intent;
+use crate::store::{intent, tested};
 use crate::supervisor::disk;
 use crate::sys::home::Home;
+use crate::task::id::ServiceName;
 
 /// Whether any instance is alive, supervisor or not.
 pub(super) fn anything_lives(home: &Home) -> bool {
@@ -45,8 +46,22 @@ async fn unless_it_died<T>(answer: Result<T, Error>, home: &Home) -> Option<Resu
     if broke_off && matches!(client::existing(home).await, Ok(None)) { None } else { Some(answer) }
 }
 
-/// What `ps` answers: the supervisor's word, or what the files say.
+/// What `ps` answers: the supervisor's word, or what the files say; with the newest tests, which are in files.
 pub(super) async fn ps(place: &Place, project: Option<&Project>) -> Result<wire::Ps, Error> {
+    let mut ps = without_tests(place, project).await?;
+    for service in ps.services.iter_mut().filter(|service| service.test.is_none()) {
+        let last = ServiceName::fold(&service.name).and_then(|name| tested::load(&place.home.state(), &name));
+        service.test = last.map(|last| {
+            let at = convert::time(last.at_us);
+            serde_json::json!({
+                "state": last.state, "passed": last.passed, "failed": last.failed, "skipped": last.skipped, "at": at, "run": last.run,
+            })
+        });
+    }
+    Ok(ps)
+}
+
+async fn without_tests(place: &Place, project: Option<&Project>) -> Result<wire::Ps, Error> {
     if let Some(mut client) = client::existing(&place.home).await?
         && let Some(answer) = unless_it_died(client.ps().await, &place.home).await
     {

@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCompleter;
 
 use super::{
-    build, complete, completions, doctor, export, init, kill, man, ps, restart, scale, schema, show, start, stop, why,
+    build, complete, completions, doctor, export, init, kill, man, ps, restart, scale, schema, show, start, stop,
+    strays, test, why,
 };
 
 /// Builds, runs, watches over and logs a fleet of Go services.
@@ -81,6 +82,8 @@ pub(super) enum Command {
     Restart(restart::Args),
     /// Build services without starting them
     Build(build::Args),
+    /// Run the tests of services and of the packages they import
+    Test(test::Args),
     /// Show every instance: state, pid, ports, restarts, CPU, memory, age, health
     Ps(ps::Args),
     /// Show what services wrote, merged by arrival
@@ -91,6 +94,8 @@ pub(super) enum Command {
     Scale(scale::Args),
     /// Send a signal to the process groups of services
     Kill(kill::Args),
+    /// Show copies of services that run outside orchestra, and what `start` would do about them
+    Strays(strays::Args),
     /// Check Go, Docker, limits, ports, files and file systems, and say how to mend each
     Doctor(doctor::DoctorArgs),
     /// Print the environment as shell commands
@@ -198,6 +203,7 @@ mod tests {
             "orchestra kill -s 15 api",
             "orchestra scale api=3 web=file",
             "orchestra export --format env api",
+            "orchestra test api ~web -v -r --acceptance --cover --junit out.xml",
         ] {
             assert!(parse(line).is_ok(), "{line}");
         }

@@ -2,6 +2,8 @@
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use super::args::Global;
 use super::output::Output;
@@ -62,10 +64,31 @@ impl Context {
 
 /// A runtime of one thread.
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Error> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Error::failed("cannot start the runtime").because(&e))
+    build(tokio::runtime::Builder::new_current_thread().enable_all())
+}
+
+/// A runtime of one thread and `hands` beside it for work that blocks, all there before anything else happens and for good: once the system makes no
+/// more threads, work waits for one of them instead of being refused, which would be a panic.
+pub(super) fn steady_runtime(hands: usize) -> Result<tokio::runtime::Runtime, Error> {
+    const FOR_GOOD: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+    // Without the first thread the runtime would panic.
+    let first = std::thread::Builder::new().spawn(|| {});
+    first.map(drop).map_err(|e| Error::failed("cannot make a thread").because(&e))?;
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = build(builder.enable_all().max_blocking_threads(hands).thread_keep_alive(FOR_GOOD))?;
+    let gate = Arc::new(RwLock::new(()));
+    let shut = gate.write();
+    for _ in 0..hands {
+        let gate = gate.clone();
+        // Each waits, so that the next needs a thread of its own.
+        runtime.spawn_blocking(move || drop(gate.read()));
+    }
+    drop(shut);
+    Ok(runtime)
+}
+
+fn build(builder: &mut tokio::runtime::Builder) -> Result<tokio::runtime::Runtime, Error> {
+    builder.build().map_err(|e| Error::failed("cannot start the runtime").because(&e))
 }
 
 /// Checks selectors before anything is started for them.

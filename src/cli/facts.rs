@@ -42,6 +42,7 @@ pub(super) fn doctor(context: &Context, args: &DoctorArgs) -> Result<(), Error> 
 fn learn(facts: &mut Facts, project: &Project) {
     facts.warnings = project.warnings.iter().map(ToString::to_string).collect();
     facts.vendors = !project.vendors.is_empty();
+    facts.limited = project.services.values().any(|s| s.config.resources.limit_anything());
     facts.instances = project.services.values().map(|s| s.config.scale).sum();
     let builds = project.services.values().filter(|s| matches!(s.config.program, Program::Go(_)));
     facts.go_folders = builds.map(|s| s.config.folder.clone()).collect();

@@ -28,8 +28,10 @@ mod show;
 mod signals;
 mod start;
 mod stop;
+mod strays;
 mod supervisor;
 mod table;
+mod test;
 mod text;
 mod why;
 
@@ -69,6 +71,7 @@ fn dispatch(context: &Context, command: Command) -> Result<(), Error> {
         Command::Stop(args) => stop::run(context, &args),
         Command::Restart(args) => restart::run(context, &args),
         Command::Build(args) => build::run(context, &args),
+        Command::Test(args) => test::run(context, &args),
         Command::Ps(args) => ps::run(context, &args),
         Command::Why(args) => why::run(context, &args),
         Command::Scale(args) => scale::run(context, &args),
@@ -76,6 +79,7 @@ fn dispatch(context: &Context, command: Command) -> Result<(), Error> {
         Command::Kill(args) => kill::run(context, &args),
         Command::Export(args) => export::run(context, &args),
         Command::Init(args) => facts::init(context, &args),
+        Command::Strays(args) => strays::run(context, &args),
         Command::Doctor(args) => facts::doctor(context, &args),
         Command::Completions(args) => completions::run(context, &args),
         Command::Man(args) => man::run(context, &args),

@@ -87,6 +87,11 @@ impl Output {
         Output { lively: false, ..self.clone() }
     }
 
+    /// The same for what is told on the way to what is printed as JSON.
+    pub(super) fn for_people(&self) -> Output {
+        Output { format: Format::Text, ..self.clone() }
+    }
+
     /// What is printed as JSON tells of the error, too: it is not printed again.
     pub(super) fn has_told(&self) {
         self.told.set(true);
@@ -114,6 +119,13 @@ impl Output {
     pub(super) fn say(&self, line: &str) {
         // Nobody is left to be told when standard error is gone.
         writeln!(io::stderr().lock(), "{line}").unwrap_or(());
+    }
+
+    /// Puts a question; the answer is typed behind it.
+    pub(super) fn ask(&self, question: &str) {
+        let mut out = io::stderr().lock();
+        // Nobody is there to answer when standard error is gone.
+        write!(out, "{question}").and_then(|()| out.flush()).unwrap_or(());
     }
 
     /// Tells a person what to know, with a word in front.

@@ -120,6 +120,12 @@ fn rows(service: &Service, now: jiff::Timestamp) -> Vec<Row> {
             out.push(Row::Line(format!("  {why}"), Paint::of_state(&instance.state)));
         }
     }
+    // Once for all copies: what is in the way is most often the same.
+    let unenforced = service.instances.iter().filter_map(|i| i.limits.as_ref()).find(|limits| !limits.enforced);
+    if let Some(limits) = unenforced {
+        let why = limits.reason.as_deref().map_or_else(String::new, |why| format!(": {why}"));
+        out.push(Row::Line(format!("  limits not enforced{why}; see: orchestra doctor"), Some(Paint::Yellow)));
+    }
     if let Some(error) = service.build.as_ref().filter(|b| b.state == "failed").and_then(|b| b.error.as_ref()) {
         out.push(Row::Line(format!("  build failed: {error}"), Some(Paint::Red)));
     }
@@ -179,7 +185,7 @@ pub(super) fn ended(exit: &Exit) -> String {
     };
     match exit.reason.as_str() {
         "exit" | "signal" => how,
-        "oom" => format!("{how}: out of memory"),
+        "oom" => "killed by the kernel: out of memory".to_owned(),
         "stopped" if exit.killed && exit.signal.is_none() => {
             format!("{how} when it was stopped; what it left behind was killed")
         }
@@ -220,6 +226,7 @@ mod tests {
             health: "unknown".into(),
             cpu_percent: None,
             memory_bytes: None,
+            limits: None,
         }
     }
 

@@ -22,6 +22,7 @@ fn caller() -> wire::Caller {
         env: std::env::vars_os().map(|(key, value)| convert::env_entry(&key, &value)).collect(),
         umask: mask(),
         nofile: getrlimit(Resource::RLIMIT_NOFILE).ok(),
+        pid: Some(std::process::id()),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::args::Select;
 use super::context::{Context, check};
 use super::start::{self, Stay};
-use super::{hooks, request};
+use super::{hooks, request, strays};
 use crate::api::convert::Ask;
 use crate::error::Error;
 
@@ -23,7 +23,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let place = context.place()?;
     let project = context.load(&place)?;
     check(&project, &args.select.all())?;
-    let asked = request::of(context, &place, args.select.all());
+    let mut asked = request::of(context, &place, args.select.all());
+    asked.strays = strays::ask(context, &place, &project, &asked.select)?;
     hooks::around(&context.output, &place, Some(&project), "restart", || {
         context.wait(start::converge(context, &place, Ask::Restart, &asked, args.stay))
     })

@@ -7,7 +7,7 @@ use super::args::{Select, count, pair};
 use super::change::{self, Ended};
 use super::context::{Context, Place, check};
 use super::signals::{Came, Signals};
-use super::{attach, hooks, request, show};
+use super::{attach, hooks, request, show, strays};
 use crate::api::convert::{self, Ask};
 use crate::api::wire;
 use crate::config::values;
@@ -73,6 +73,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         race: args.race,
         port_offset: args.port_offset,
     };
+    asked.strays = strays::ask(context, &place, &project, &asked.select)?;
     hooks::around(&context.output, &place, Some(&project), "start", || {
         context.wait(converge(context, &place, Ask::Start, &asked, args.stay))
     })

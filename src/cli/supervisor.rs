@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::answers;
-use super::context::runtime;
+use super::context::steady_runtime;
 use super::signals::{Came, Signals};
 use crate::api::convert;
 use crate::api::launch::{self, Handshake};
@@ -21,6 +21,9 @@ use crate::supervisor::{self, Command, Handle, Request, Verb};
 use crate::sys::home::Home;
 use crate::task::spec::Caller;
 use crate::worker::Trouble;
+
+/// What blocks, blocks for milliseconds: a file, a look at all processes, the start of a shim.
+const HANDS: usize = 8;
 
 /// Runs until nothing is left to do. Whoever started it learns through a pipe whether it answers; later trouble goes to standard error, its log.
 pub(super) fn run(args: &[OsString]) -> Result<(), Kind> {
@@ -39,13 +42,19 @@ fn begin(args: &[OsString]) -> Result<(), Error> {
     let root = args.first().ok_or_else(|| Error::usage("`__supervisor` needs the root of a project"))?;
     let prepared = prepare(Path::new(root));
     match prepared {
-        Ok((home, Claim::Ours(project))) => runtime()?.block_on(supervise(home, project)),
+        Ok((home, Claim::Ours(project))) => match steady_runtime(HANDS) {
+            Ok(runtime) => runtime.block_on(supervise(home, project)),
+            Err(error) => refuse(error),
+        },
         Ok((_, Claim::Theirs(pid))) => launch::report(&Handshake::Held { pid }),
-        Err(error) => {
-            launch::report(&Handshake::Failed(convert::failure(&error)))?;
-            Err(error)
-        }
+        Err(error) => refuse(error),
     }
+}
+
+/// Whoever started us is told why we go.
+fn refuse(error: Error) -> Result<(), Error> {
+    launch::report(&Handshake::Failed(convert::failure(&error)))?;
+    Err(error)
 }
 
 fn prepare(root: &Path) -> Result<(Home, Claim), Error> {
@@ -155,5 +164,7 @@ fn stop(grace: Option<std::time::Duration>) -> Request {
         caller: Caller { umask: super::request::mask(), nofile: None },
         config: None,
         trust: false,
+        pid: None,
+        strays: Vec::new(),
     }
 }

@@ -10,8 +10,9 @@ use super::ps::ended;
 use super::table::{self, Cell, Row, Side};
 use super::{answers, complete, hooks, text};
 use crate::api::convert;
-use crate::api::wire::Why;
+use crate::api::wire::{Limits, Why};
 use crate::error::Error;
+use crate::task::spec::size_words;
 
 /// Says why a service is as it is: what it waits for, its last exits, its last build, what changed. Answers from disk when no supervisor runs.
 #[derive(Debug, clap::Args)]
@@ -59,6 +60,7 @@ fn render(why: &Why, color: bool) -> String {
         color,
         why.holders.iter().map(|holder| Row::Line(format!("  {holder}"), None)).collect(),
     );
+    section(&mut out, "limits", color, limits(why));
     section(&mut out, "last build", color, build(why));
     section(&mut out, "last exits", color, exits(why));
     section(&mut out, "what happened", color, events(why));
@@ -109,6 +111,34 @@ fn build(why: &Why) -> Vec<Row> {
         rows.extend(build.error.iter().map(|error| Row::Line(format!("  {error}"), None)));
     }
     rows
+}
+
+/// Equal ones of several copies are said once.
+fn limits(why: &Why) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    let mut said = Vec::new();
+    for instance in &why.service.instances {
+        let Some(limits) = &instance.limits else { continue };
+        if said.contains(limits) {
+            continue;
+        }
+        said.push(limits.clone());
+        let colour = (!limits.enforced).then_some(Paint::Yellow);
+        rows.push(Row::Line(format!("  {}", held_to(limits)), colour));
+    }
+    rows
+}
+
+/// `256 MiB of memory and 0.5 CPU`, and whether that is so.
+fn held_to(limits: &Limits) -> String {
+    let memory = limits.memory_bytes.map(|bytes| format!("{} of memory", size_words(bytes)));
+    let cpu = limits.cpu.map(|cores| format!("{cores} CPU"));
+    let what = memory.into_iter().chain(cpu).collect::<Vec<_>>().join(" and ");
+    match &limits.reason {
+        _ if limits.enforced => format!("{what}, enforced"),
+        Some(why) => format!("{what}, not enforced: {why}; see: orchestra doctor"),
+        None => format!("{what}, not enforced; see: orchestra doctor"),
+    }
 }
 
 fn exits(why: &Why) -> Vec<Row> {

@@ -3,7 +3,6 @@
 //! A last line without its newline is no record until it is completed. What cannot be read as a record is skipped and counted; so are segments that
 //! were removed before they could be read.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
@@ -307,22 +306,20 @@ fn strange(byte: u8) -> u8 {
 /// Where reading all that is kept between two moments begins, and the last segment it needs.
 pub fn span(dir: &Path, since: Option<i64>, until: Option<i64>) -> Result<(Start, Option<u64>), PathError> {
     let all = segments::list(dir)?;
-    let mut heads = VecDeque::new();
-    for number in &all {
-        if let Some(head) = segments::head(dir, *number)? {
-            heads.push_back((*number, head));
-        }
-    }
-    if let Some(since) = since {
-        while heads.len() > 1 && heads[1].1.wall <= since {
-            heads.pop_front();
-        }
-    }
-    let last =
-        until.and_then(|until| heads.iter().rev().find(|(_, head)| head.wall <= until).map(|(number, _)| *number));
-    let last = last.or_else(|| until.and_then(|_| heads.front().map(|(number, _)| *number)));
-    let segment = heads.front().map_or(0, |(number, _)| *number);
-    let mut marks: Vec<_> = heads.iter().filter_map(|(_, head)| head.mark?.clocks).collect();
+    // A segment whose beginning is torn has no moment, and is as old as those around it allow.
+    let heads = all.iter().map(|number| segments::head(dir, *number)).collect::<Result<Vec<_>, PathError>>()?;
+    let newest_before = |moment: i64| {
+        let known = |head: &Option<segments::Head>| head.as_ref().is_some_and(|head| head.wall <= moment);
+        heads.iter().rposition(known)
+    };
+    let first = since.and_then(newest_before).unwrap_or(0);
+    let last = until.map(|until| {
+        let known = newest_before(until).unwrap_or(first);
+        known + heads.iter().skip(known + 1).take_while(|head| head.is_none()).count()
+    });
+    let last = last.and_then(|at| all.get(at).copied());
+    let segment = all.get(first).copied().unwrap_or(0);
+    let mut marks: Vec<_> = heads.iter().skip(first).filter_map(|head| head.as_ref()?.mark?.clocks).collect();
     if let Some(newest) = all.last()
         && let Some(mut file) = segments::open(dir, *newest)?
     {
@@ -343,6 +340,23 @@ mod tests {
             out.push(String::from_utf8_lossy(reader.raw().unwrap().payload).into_owned());
         }
         out
+    }
+
+    #[test]
+    fn a_segment_with_a_torn_beginning_is_read() {
+        let mut folder = Folder::new();
+        folder.bytes(b"2026-01-02T03:04:05.67\n").line(2, Stream::Stdout, "a").rotate();
+        folder.mark(5, 1, 5).line(5, Stream::Stdout, "b").rotate();
+        folder.bytes(b"torn\n").line(6, Stream::Stdout, "c").rotate().mark(9, 1, 9).line(9, Stream::Stdout, "d");
+        let read = |since, until| {
+            let (start, last) = span(folder.dir(), since, until).unwrap();
+            lines(&mut Reader::new(folder.dir(), start, last, 0)).concat()
+        };
+        assert_eq!(read(None, None), "abcd");
+        assert_eq!(read(Some(5), None), "bcd");
+        assert_eq!(read(Some(9), None), "d");
+        assert_eq!(read(None, Some(6)), "abc");
+        assert_eq!(read(None, Some(1)), "a");
     }
 
     fn reader(folder: &Folder) -> Reader {

@@ -16,6 +16,7 @@ pub mod resolve;
 pub mod schema;
 pub mod select;
 pub mod settings;
+mod test_specs;
 pub mod vendors;
 
 use std::collections::BTreeMap;

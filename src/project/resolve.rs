@@ -107,31 +107,32 @@ impl Project {
 }
 
 /// What is known of one service before its instances are made.
-struct Part<'a> {
-    service: &'a Service,
+pub(super) struct Part<'a> {
+    pub(super) service: &'a Service,
     wanted: bool,
     own: OfService,
-    caller: Arc<CallerEnv>,
+    pub(super) caller: Arc<CallerEnv>,
     base: Vec<BasePort>,
     scale: u32,
     /// The ports of every instance; those of the first also where there is none.
-    ports: Vec<Vec<Port>>,
+    pub(super) ports: Vec<Vec<Port>>,
 }
 
-struct Resolver<'a> {
-    project: &'a Project,
-    bin: PathBuf,
+/// Everything that the specs of all services share.
+pub(super) struct Resolver<'a> {
+    pub(super) project: &'a Project,
+    pub(super) bin: PathBuf,
     race: BTreeSet<ServiceName>,
     shared: Shared,
-    parts: BTreeMap<ServiceName, Part<'a>>,
-    builds: BTreeMap<ServiceName, Build>,
+    pub(super) parts: BTreeMap<ServiceName, Part<'a>>,
+    pub(super) builds: BTreeMap<ServiceName, Build>,
     /// After whom the binary of a build is named.
     outputs: BTreeMap<BuildKey, ServiceName>,
     offset: i32,
 }
 
 impl<'a> Resolver<'a> {
-    fn new(project: &'a Project, input: &mut ResolveInput<'_>, problems: &mut Vec<Problem>) -> Resolver<'a> {
+    pub(super) fn new(project: &'a Project, input: &mut ResolveInput<'_>, problems: &mut Vec<Problem>) -> Resolver<'a> {
         let mut shared = Shared::new(project, input);
         let offset = input.port_offset.unwrap_or(project.port_offset);
         let (mut parts, mut found) = (BTreeMap::new(), BTreeMap::new());
@@ -171,7 +172,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// The builds of all services, also of those not wanted: the names of binaries do not depend on the selection.
-    fn find_builds(&mut self, problems: &mut Vec<Problem>) {
+    pub(super) fn find_builds(&mut self, problems: &mut Vec<Problem>) {
         let mut builds = BTreeMap::new();
         for (name, part) in &self.parts {
             let own = environment::own(self.project, name, 1, &part.ports);
@@ -186,7 +187,7 @@ impl<'a> Resolver<'a> {
         self.builds = builds;
     }
 
-    fn layers<'s>(&'s self, part: &'s Part<'_>, own: &'s crate::config::env::Layer) -> Layers<'s> {
+    pub(super) fn layers<'s>(&'s self, part: &'s Part<'_>, own: &'s crate::config::env::Layer) -> Layers<'s> {
         let mut layers = self.shared.of_service(part.service, &part.own, &part.caller);
         layers.push(Origin::Orchestra, own);
         layers
@@ -244,7 +245,7 @@ impl<'a> Resolver<'a> {
         Ok(ServiceSpec { name: name.clone(), kind: config.kind, build, needs: needs.collect(), restart, runs })
     }
 
-    fn build(&self, part: &Part<'_>, build: &Build) -> Result<BuildSpec, Vec<Problem>> {
+    pub(super) fn build(&self, part: &Part<'_>, build: &Build) -> Result<BuildSpec, Vec<Problem>> {
         let config = &part.service.config;
         let own = environment::own(self.project, &config.name, 1, &part.ports);
         let output = self.outputs.get(&build.key).unwrap_or(&config.name);

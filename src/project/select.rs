@@ -163,6 +163,21 @@ fn known(project: &Project) -> String {
     }
 }
 
+/// These and all they need, directly or not.
+pub fn with_needs(project: &Project, names: &BTreeSet<ServiceName>) -> BTreeSet<ServiceName> {
+    let mut out = BTreeSet::new();
+    let mut waiting: Vec<ServiceName> = names.iter().cloned().collect();
+    while let Some(name) = waiting.pop() {
+        if let Some(service) = project.services.get(&name) {
+            waiting.extend(
+                service.config.needs.iter().map(|need| need.service.clone()).filter(|need| !out.contains(need)),
+            );
+        }
+        out.insert(name);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

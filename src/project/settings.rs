@@ -1,7 +1,7 @@
 //! Hashes that stay the same from one run and one binary of orchestra to the next: 128-bit FNV-1a over length-prefixed fields.
 //!
 //! The hash of an instance's settings covers what configuration decides: argv, working directory, the variables that files, the command line and
-//! orchestra set, its ports, its probes, how it is stopped, its terminal and its hooks. It leaves out the caller's other variables, `ORCHESTRA_SCALE`
+//! orchestra set, its ports, its probes, its limits, how it is stopped, its terminal and its hooks. It leaves out the caller's other variables, `ORCHESTRA_SCALE`
 //! and the list of peers (another copy is no reason to restart this one), and the addresses of services it does not depend on.
 
 use std::collections::BTreeMap;
@@ -32,6 +32,9 @@ pub fn of<'a>(
         .text(&format!("{} {color}", spec.tty))
         .each(&spec.before, words)
         .each(&spec.after, words);
+    // Limits count only where there are some: who has none keeps the hash of earlier binaries.
+    let limits = (spec.resources.memory_limit(), spec.resources.cpu_limit());
+    let hash = if spec.resources.limit_anything() { hash.text(&format!("{limits:?}")) } else { hash };
     Settings(hash.hex())
 }
 

@@ -115,7 +115,8 @@ impl Listing {
         let own = self.packages.values().filter(|package| package.matched && package.dir.starts_with(folder));
         let own = own.chain(self.root_package(root));
         let all = own.flat_map(|package| self.closure(&package.path));
-        all.filter(|path| self.packages.get(*path).is_some_and(Package::is_local)).collect()
+        let is_some = |package: &Package| package.is_local() && !package.is_empty();
+        all.filter(|path| self.packages.get(*path).is_some_and(is_some)).collect()
     }
 
     /// The package and all it imports, directly or not.

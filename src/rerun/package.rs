@@ -83,6 +83,13 @@ impl Package {
         self.is_local() || self.is_vendored()
     }
 
+    /// Whether it is only a folder without Go files for this system: asked for by name, and no package.
+    pub fn is_empty(&self) -> bool {
+        let says = |words: &str| self.error.as_ref().is_some_and(|error| error.contains(words));
+        let has_files = !self.compiled.is_empty() || !self.tests.is_empty();
+        !has_files && (says("no Go files in ") || says("build constraints exclude all Go files"))
+    }
+
     /// Whether it has tests of its own.
     pub fn has_tests(&self) -> bool {
         self.tests.iter().any(|file| file.to_str().is_some_and(|name| name.ends_with("_test.go")))

@@ -69,6 +69,9 @@ pub fn command_line(batch: &BuildBatch, staging: &Path) -> Result<CommandLine, B
     Ok(CommandLine { argv, dir: layout.dir, env })
 }
 
+/// The folders in `bin` that builds write to begin with this.
+pub const STAGING: &str = ".staging-";
+
 /// Makes `staging` anew and links the present outputs into it under the names `go` will use, so that a binary which is up to date is not linked again.
 /// `go` removes before it writes, so the running binary behind the link is never touched.
 pub fn prepare(batch: &BuildBatch, staging: &Path) -> Result<(), PathError> {
@@ -84,6 +87,16 @@ pub fn prepare(batch: &BuildBatch, staging: &Path) -> Result<(), PathError> {
         }
     }
     Ok(())
+}
+
+/// Removes from `bin` what builds of a supervisor that died have left half done. Nobody may be building there.
+pub fn sweep(bin: &Path) {
+    // Whatever cannot be listed or removed lies there a while longer and harms nothing.
+    for entry in fs::read_dir(bin).into_iter().flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(STAGING.as_bytes()) {
+            _ = discard(&entry.path());
+        }
+    }
 }
 
 /// Puts what was built in place and says what became of each member. `output` is all that `go` said, `root` the project, for the paths in it. A failed

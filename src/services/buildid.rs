@@ -108,14 +108,13 @@ fn hash(file: &File) -> io::Result<String> {
 
 /// Reads the build information of a Go executable; `None` when it is not one (or one older than Go 1.18).
 pub fn build_info(file: &File) -> Option<BuildInfo> {
-    if let Some(elf) = Elf::read(file)
-        && let Ok(sections) = elf.sections(file)
-        && let Some(section) = sections.iter().find(|s| s.name == ".go.buildinfo")
-        && let Some(info) = info_at(file, section.offset)
-    {
-        return Some(info);
+    let sections = Elf::read(file).and_then(|elf| elf.sections(file).ok()).unwrap_or_default();
+    match sections.iter().find(|section| section.name == ".go.buildinfo") {
+        Some(section) => info_at(file, section.offset).or_else(|| scan(file)),
+        // A browser of hundreds of megabytes that names its sections needs no look at each byte.
+        None if sections.iter().any(|section| section.name == ".text") => None,
+        None => scan(file),
     }
-    scan(file)
 }
 
 /// Looks through the whole file, as it must be done where there is no section to go by.

@@ -1,5 +1,6 @@
 //! Finds folders that hold a Go `main` package, without running `go`: from the package clauses and build constraints of the files in them.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -30,6 +31,19 @@ pub fn find(root: &Path) -> io::Result<Vec<MainPackage>> {
     walk(root, Path::new(""), 0, &mut out)?;
     out.sort();
     Ok(out)
+}
+
+/// The names of the files of the `main` package in a folder: what `go build` compiles there on this machine. Empty where there is no such package.
+pub fn main_files(dir: &Path) -> BTreeSet<String> {
+    let Ok(entries) = fs::read_dir(dir) else { return BTreeSet::new() };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let is_main = |name: &String| {
+        let skipped = name.starts_with(['.', '_']);
+        !skipped
+            && is_source(name)
+            && head(&dir.join(name)).is_ok_and(|text| is_built(&text) && package(&text) == Some("main"))
+    };
+    names.filter(is_main).collect()
 }
 
 /// Whether names of this kind are never looked into.
@@ -318,5 +332,11 @@ mod tests {
         symlink(dir.path(), dir.path().join("api/loop")).unwrap();
         let found: Vec<_> = find(dir.path()).unwrap().into_iter().map(|p| p.dir.display().to_string()).collect();
         assert_eq!(found, ["", "api", "cmd/tool", "linked"]);
+        write("api/util.go", main);
+        write("api/gen.go", "//go:build ignore\n\npackage main\n");
+        write("api/main_test.go", main);
+        let files: Vec<String> = main_files(&dir.path().join("api")).into_iter().collect();
+        assert_eq!(files, ["main.go", "util.go"]);
+        assert!(main_files(&dir.path().join("gen")).is_empty());
     }
 }

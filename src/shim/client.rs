@@ -13,7 +13,7 @@ use crate::sys::home::Home;
 use crate::sys::{lock, os, process};
 
 /// What is on disk about the newest run in one slot.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Found {
     /// The record.
     pub record: InstanceRecord,
@@ -109,6 +109,7 @@ fn rebuild(home: &Home, slot: &str) -> Option<InstanceRecord> {
         marker: String::new(),
         stop_signal: libc::SIGTERM,
         grace_ms: 10_000,
+        limits: None,
     })
 }
 
@@ -201,7 +202,7 @@ pub fn stop_all(home: &Home, grace: Option<Duration>, timeout: Duration) -> Vec<
     let mut left = Vec::new();
     for found in records(home) {
         if !found.live {
-            end_lost(&found.record);
+            end_dead(home, &found.record);
             continue;
         }
         let grace_ms = grace.map_or(found.record.grace_ms, |grace| grace.as_millis() as u64);
@@ -220,12 +221,26 @@ pub fn stop_all(home: &Home, grace: Option<Duration>, timeout: Duration) -> Vec<
             }
             Ok(Some(_)) => {}
             Ok(None) => {
-                end_lost(&record);
+                end_dead(home, &record);
             }
             Err(_) => left.push(record.slot),
         }
     }
     left
+}
+
+fn end_dead(home: &Home, record: &InstanceRecord) {
+    end_lost(record);
+    record.clear_groups(&home.shim_file(&record.slot, ".lock"));
+}
+
+/// Ends and removes what a dead shim left of its service's control group; `folder` is where its record lies.
+pub fn clear_groups(home: &Home, folder: &Path) {
+    let record = read_small(&folder.join("instance.json")).ok();
+    let record = record.and_then(|text| serde_json::from_slice::<InstanceRecord>(&text).ok());
+    if let Some(record) = record.filter(|record| record.limits.is_some()) {
+        record.clear_groups(&home.shim_file(&record.slot, ".lock"));
+    }
 }
 
 /// A stopped shim would not hear its orders. It is woken only where the kernel says that it is this one that listens.

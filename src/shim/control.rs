@@ -42,6 +42,11 @@ impl Control {
         self.connections.get(at)?.as_ref().map(|c| c.stream.as_fd())
     }
 
+    /// Whether it is a supervisor that speaks on this connection.
+    pub(super) fn is_supervisor(&self, at: usize) -> bool {
+        self.connections.get(at).is_some_and(|c| c.as_ref().is_some_and(|c| c.supervisor))
+    }
+
     /// Whether a supervisor is connected.
     pub(super) fn has_supervisor(&self) -> bool {
         self.connections.iter().flatten().any(|c| c.supervisor)

@@ -2,8 +2,9 @@
 //!
 //! The leader stays un-reaped all that time, so its pid, which is its group's number, cannot become somebody else's.
 
+use super::limits::Bounds;
 use crate::sys::child::{self, End};
-use crate::sys::{family, os};
+use crate::sys::{family, os, sweep};
 
 /// SIGKILL for so long in vain, and the service counts as unkillable …
 const UNKILLABLE: u64 = 15_000_000_000;
@@ -11,6 +12,8 @@ const UNKILLABLE: u64 = 15_000_000_000;
 const WAITS: u64 = 5_000_000_000;
 /// Between two looks while a killed group empties, in case a signal of an end was missed.
 const LOOK: u64 = 50_000_000;
+/// So many descendants that are to be killed may multiply meanwhile.
+const CROWD: usize = 8;
 /// What a leader that ended by itself leaves behind has at most so long after SIGTERM.
 const LEFT_BEHIND: u64 = 1_000_000_000;
 
@@ -37,12 +40,15 @@ pub(super) struct Group {
     pub(super) killed: bool,
     escaped: u32,
     told_unkillable: bool,
+    /// When to sweep next.
+    sweep: u64,
+    bounds: Bounds,
     /// Orphans that came to us and were asked to end, like the group.
     asked: Vec<i32>,
 }
 
 impl Group {
-    pub(super) fn new(leader: i32) -> Group {
+    pub(super) fn new(leader: i32, bounds: Bounds) -> Group {
         Group {
             leader,
             phase: Phase::Running,
@@ -52,12 +58,19 @@ impl Group {
             killed: false,
             escaped: 0,
             told_unkillable: false,
+            sweep: 0,
+            bounds,
             asked: Vec::new(),
         }
     }
 
     pub(super) fn leader(&self) -> i32 {
         self.leader
+    }
+
+    /// What it is held to.
+    pub(super) fn bounds(&self) -> &Bounds {
+        &self.bounds
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -67,6 +80,8 @@ impl Group {
     /// Begins to end it. A second, shorter grace hastens the first.
     pub(super) fn ask(&mut self, signal: i32, grace: u64, now: u64) {
         self.stopped = true;
+        // A service that starves its machine must not starve those who end it.
+        os::hurry();
         let until = match self.phase {
             Phase::Running => now.saturating_add(grace),
             Phase::Asked(_, until) => until.min(now.saturating_add(grace)),
@@ -104,10 +119,26 @@ impl Group {
 
     fn start_killing(&mut self, now: u64) {
         if !matches!(self.phase, Phase::Killed(_)) {
+            os::hurry();
             self.phase = Phase::Killed(now);
         }
         self.killed = true;
-        self.signal_all(libc::SIGKILL);
+        self.kill_all(now);
+    }
+
+    /// SIGKILL to the group, which none of it can outrun, to whoever is in the service's control group, and to those who left both: together where
+    /// they are many, since a crowd that is killed one by one forks meanwhile.
+    fn kill_all(&mut self, now: u64) {
+        self.signal(libc::SIGKILL);
+        self.bounds.kill();
+        let mut others = 0;
+        each_other(self.leader, &mut |_| others += 1);
+        if others < CROWD {
+            self.signal_all(libc::SIGKILL);
+        } else if now >= self.sweep {
+            self.sweep = now + LOOK;
+            sweep::end_descendants();
+        }
     }
 
     /// A signal for the group only.
@@ -150,7 +181,7 @@ impl Group {
             Phase::Asked(_, until) if now >= until => self.start_killing(now),
             Phase::Asked(signal, _) => self.ask_orphans(signal),
             // Again and again: some fork faster than they are found, and a traced process stops once more on its way out.
-            Phase::Killed(_) => self.signal_all(libc::SIGKILL),
+            Phase::Killed(_) => self.kill_all(now),
             Phase::Running => {}
         }
         None

@@ -6,6 +6,7 @@
 pub mod client;
 mod control;
 mod ending;
+mod limits;
 mod output;
 pub mod record;
 mod run;

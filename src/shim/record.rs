@@ -1,11 +1,15 @@
 //! What a shim leaves on disk: who runs (`instance.json`), and how it ended (`exit.json`). Both replaced by rename, for their owner only.
 
+use std::path::{Path, PathBuf};
+
 use serde::{Deserialize, Serialize};
 
+use crate::sys::cgroup;
 use crate::sys::process::Identity;
+use crate::task::spec::Limits;
 
 /// The record of the newest run in a slot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InstanceRecord {
     /// Of the control protocol its shim speaks.
     pub protocol: u32,
@@ -39,9 +43,40 @@ pub struct InstanceRecord {
     pub stop_signal: i32,
     /// How long until SIGKILL.
     pub grace_ms: u64,
+    /// What it is held to, where `resources` say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<LimitRecord>,
+}
+
+/// What a run is held to, and where.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LimitRecord {
+    /// Bytes.
+    pub memory: Option<u64>,
+    /// Cores.
+    pub cpu: Option<f64>,
+    /// Why it is not enforced; absent where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unenforced: Option<String>,
+    /// Its control groups, to be removed by whoever comes after a killed shim.
+    pub folders: Vec<PathBuf>,
+}
+
+impl LimitRecord {
+    /// In the words of the core.
+    pub fn limits(&self) -> Limits {
+        Limits { memory: self.memory, cpu: self.cpu, unenforced: self.unenforced.clone() }
+    }
 }
 
 impl InstanceRecord {
+    /// Ends and removes what is left in its control groups. Only for whoever knows that its shim is dead; `lock` is the slot's.
+    pub fn clear_groups(&self, lock: &Path) {
+        if let Some(limits) = &self.limits {
+            cgroup::clear(&limits.folders, &cgroup::name_of(lock));
+        }
+    }
+
     /// Enough to know the leader again.
     pub fn identity(&self) -> Identity {
         Identity { pid: self.pid, start_time: self.start_time, boot_id: self.boot_id.clone() }

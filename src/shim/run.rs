@@ -75,6 +75,8 @@ pub(super) struct Shim {
     /// Seconds; `None` is for ever.
     pub(super) linger: Option<u64>,
     pub(super) ready: bool,
+    /// It was a supervisor that told it to end, and not somebody who does without one.
+    pub(super) ordered: bool,
     pub(super) oom_kills: u64,
     pub(super) timers: Timers,
 }
@@ -83,6 +85,9 @@ impl Shim {
     /// Until the service's group is empty and its log complete.
     pub(super) fn run(mut self) -> ExitCode {
         self.control.tell(&Event::Started(self.group.leader() as u32));
+        if let Some(limits) = self.group.bounds().event() {
+            self.control.tell(&limits);
+        }
         let end = loop {
             let now = mono_ns();
             if let Some(end) = self.group.look(now) {
@@ -118,6 +123,7 @@ impl Shim {
             let known = [
                 Some(hello),
                 Some(Event::Started(self.group.leader() as u32)),
+                self.group.bounds().event(),
                 self.ready.then_some(Event::Ready),
                 self.group.is_stopping().then_some(Event::Stopping),
                 (self.group.escaped() > 0).then_some(Event::Escaped(self.group.escaped())),
@@ -217,6 +223,9 @@ impl Shim {
             }
         });
         for order in orders.into_iter().flatten() {
+            if matches!(order, Order::Stop { .. } | Order::Kill) {
+                self.ordered = self.control.is_supervisor(at);
+            }
             if order == Order::Status {
                 self.look_for_escapes();
                 self.control.tell_one(at, &Event::Status(self.log.dropped()));
@@ -302,9 +311,7 @@ impl Shim {
         if lock::is_held(&self.api.with_file_name(SUPERVISOR_LOCK)).unwrap_or(false) {
             return REVIVE_LOOK;
         }
-        let (Some(program), Some(root)) = (&self.program, &self.root) else { return REVIVE_PAUSE };
-        // If it cannot be started now, the next try may have more luck; nobody is there to be told.
-        drop(launch_detached(program, &[c"orchestra", c"__supervisor", root], root));
+        start_supervisor(self.program.as_ref(), self.root.as_ref());
         REVIVE_PAUSE
     }
 
@@ -334,12 +341,16 @@ impl Shim {
     }
 
     fn take_leave(self, end: End) {
-        let Shim { mut control, group, lock, sockets, records, uuid, number, oom_kills, .. } = self;
+        let Shim { mut control, group, lock, sockets, records, uuid, number, oom_kills, program, root, .. } = self;
+        // Its supervisor died, and it ended before we missed that one, or it was to be replaced: somebody has to see to what follows.
+        let followed = !control.has_supervisor() && (!group.stopped || self.ordered);
         let (code, signal) = match end {
             End::Code(code) => (Some(code), None),
             End::Signal(signal) => (None, Some(signal)),
         };
-        let oom = signal == Some(libc::SIGKILL) && !group.killed && os::oom_kills() > oom_kills;
+        let kills = group.bounds().oom_kills().unwrap_or_else(|| os::oom_kills().saturating_sub(oom_kills));
+        let oom = signal == Some(libc::SIGKILL) && !group.killed && kills > 0;
+        group.bounds().finish();
         let (stopped, killed) = (group.stopped, group.stopped && group.killed);
         let exit = ExitRecord { uuid, run: number, code, signal, oom, stopped, killed, ended_us: wall_us() };
         if let (Ok(folder), Ok(bytes)) = (Folder::beneath(&records.0, &records.1), serde_json::to_vec(&exit)) {
@@ -353,7 +364,17 @@ impl Shim {
         // Before the last words: whoever hears them may start the next run at once.
         drop(lock);
         control.tell(&Event::Exited { code, signal, oom, killed });
+        if followed {
+            start_supervisor(program.as_ref(), root.as_ref());
+        }
         // Closed by the kernel and not by us: who sees the end of the conversation knows that the process has ended.
         std::mem::forget(control);
+    }
+}
+
+/// If it cannot be started now, the next try may have more luck; nobody is there to be told.
+fn start_supervisor(program: Option<&OwnedFd>, root: Option<&CString>) {
+    if let (Some(program), Some(root)) = (program, root) {
+        drop(launch_detached(program, &[c"orchestra", c"__supervisor", root], root));
     }
 }

@@ -5,7 +5,9 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use crate::sys::cgroup;
 use crate::task::environment::Environment;
+use crate::task::spec::Resources;
 
 /// The version of this format and of the control protocol.
 pub const PROTOCOL: u32 = 1;
@@ -22,7 +24,7 @@ pub enum Linger {
 }
 
 /// Everything a shim needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ShimSpec {
     /// `api.1`, or `api.build`.
     pub slot: String,
@@ -60,6 +62,8 @@ pub struct ShimSpec {
     pub umask: u32,
     /// Its `RLIMIT_NOFILE`.
     pub nofile: Option<(u64, u64)>,
+    /// What it is held to, where the system lets it be.
+    pub resources: Resources,
     /// A pseudo-terminal for its output.
     pub tty: bool,
     /// Bytes of log kept.
@@ -107,6 +111,7 @@ impl ShimSpec {
         if let Some((soft, hard)) = self.nofile {
             out.put("nofile", format!("{soft} {hard}"))?;
         }
+        self.put_limits(&mut out)?;
         out.put("tty", u8::from(self.tty).to_string())?;
         out.put("keep", self.log_keep.to_string())?;
         out.put("settings", &self.settings)?;
@@ -126,6 +131,21 @@ impl ShimSpec {
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "arguments and environment are too large"))?;
         bytes[..4].copy_from_slice(&length.to_le_bytes());
         Ok(bytes)
+    }
+
+    /// Nothing for a service without limits, so that its shim does nothing about them.
+    fn put_limits(&self, out: &mut Fields) -> io::Result<()> {
+        if !self.resources.limit_anything() {
+            return Ok(());
+        }
+        out.put("group", cgroup::name_of(&self.lock))?;
+        if let Some(bytes) = self.resources.memory_limit() {
+            out.put("memory", bytes.to_string())?;
+        }
+        if let Some(cores) = self.resources.cpu_limit() {
+            out.put("cpu", cores.to_string())?;
+        }
+        Ok(())
     }
 
     fn put_program(&self, out: &mut Fields) -> io::Result<()> {

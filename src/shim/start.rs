@@ -13,6 +13,7 @@ use nix::sys::signal::Signal;
 
 use super::control::Control;
 use super::ending::Group;
+use super::limits::Bounds;
 use super::output::Output;
 use super::record::{ExitRecord, InstanceRecord};
 use super::run::Shim;
@@ -100,16 +101,17 @@ fn prepare(control: &UnixStream, spec: View<'_>) -> Result<Shim, Refusal> {
     let folder = Folder::beneath(&path("dot"), &records)
         .map_err(|error| Refusal::at("open", &path("dot").join(&records), &error))?;
     let mut log = open_log(spec)?;
-    confess_lost_tail(&folder, &mut log);
+    mind_the_last(&folder, &path("lock"), &mut log);
     let ignored = [Signal::SIGPIPE, Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGUSR2];
     let signals = child::watch_signals(&[Signal::SIGCHLD, Signal::SIGTERM], &ignored)
         .map_err(|error| Refusal::at("watch signals of", Path::new("/proc/self"), &error))?;
     os::be_subreaper(true);
     let oom_kills = os::oom_kills();
-    let (leader, out, err) = start_service(spec)?;
+    let mut bounds = Bounds::prepare(spec);
+    let (leader, out, err) = start_service(spec, &mut bounds).inspect_err(|_| bounds.finish())?;
     let shim = Shim {
         control: clone_control(control, listener)?,
-        group: Group::new(leader),
+        group: Group::new(leader, bounds),
         log,
         outputs: [Some(out), err],
         signals,
@@ -125,10 +127,11 @@ fn prepare(control: &UnixStream, spec: View<'_>) -> Result<Shim, Refusal> {
         stop: (spec.number("stop").unwrap_or(libc::SIGTERM), spec.number::<u64>("grace").unwrap_or(10_000)),
         linger: spec.number("linger"),
         ready: false,
+        ordered: false,
         oom_kills,
         timers: Default::default(),
     };
-    write_record(&folder, spec, leader);
+    write_record(&folder, spec, leader, shim.group.bounds());
     Ok(shim)
 }
 
@@ -179,10 +182,11 @@ fn open_log(spec: View<'_>) -> Result<Writer, Refusal> {
     Writer::open(place).map_err(|error| Refusal::at("open the log", &path, &error))
 }
 
-/// A record without its exit: the shim of that run was killed, with what it had not written yet.
-fn confess_lost_tail(folder: &Folder, log: &mut Writer) {
+/// A record without its exit: the shim of that run was killed, with what it had not written yet. Who is left in its control group is nobody's.
+fn mind_the_last(folder: &Folder, lock: &Path, log: &mut Writer) {
     let text = |name| folder.file(name, Want::Read).and_then(io::read_to_string).unwrap_or_default();
     let Ok(last) = serde_json::from_str::<InstanceRecord>(&text("instance.json")) else { return };
+    last.clear_groups(lock);
     let ended = serde_json::from_str::<ExitRecord>(&text("exit.json")).is_ok_and(|exit| exit.uuid == last.uuid);
     if !ended {
         log.append(
@@ -195,7 +199,7 @@ fn confess_lost_tail(folder: &Folder, log: &mut Writer) {
 }
 
 /// Starts the service; the leader, and the streams to read.
-fn start_service(spec: View<'_>) -> Result<(i32, Output, Option<Output>), Refusal> {
+fn start_service(spec: View<'_>, bounds: &mut Bounds) -> Result<(i32, Output, Option<Output>), Refusal> {
     let no_pipe = |error: io::Error| Refusal { transient: true, message: format!("no pipe for its output: {error}") };
     let tty = spec.text("tty") == "1";
     let ((out, out_child), err) = if tty {
@@ -203,13 +207,31 @@ fn start_service(spec: View<'_>) -> Result<(i32, Output, Option<Output>), Refusa
     } else {
         (os::pipe().map_err(no_pipe)?, Some(os::pipe().map_err(no_pipe)?))
     };
-    let leader = launch(spec, &out_child, err.as_ref().map_or(&out_child, |(_, child)| child), tty)?;
+    let err_child = err.as_ref().map_or(&out_child, |(_, child)| child);
+    let leader = launch_within(spec, bounds, [&out_child, err_child], tty)?;
     let out = Output::new(out, Stream::Stdout).map_err(no_pipe)?;
     let err = err.map(|(ours, _)| Output::new(ours, Stream::Stderr)).transpose().map_err(no_pipe)?;
     Ok((leader, out, err))
 }
 
-fn launch(spec: View<'_>, stdout: &OwnedFd, stderr: &OwnedFd, terminal: bool) -> Result<i32, Refusal> {
+/// In its control group, or without one where the system does not let it in.
+fn launch_within(spec: View<'_>, bounds: &mut Bounds, streams: [&OwnedFd; 2], tty: bool) -> Result<i32, Refusal> {
+    let launched = match launch(spec, &bounds.doors(), streams, tty) {
+        Err(LaunchError { stage: Stage::Groups, errno }) => {
+            bounds.give_up(errno);
+            launch(spec, &[], streams, tty)
+        }
+        launched => launched,
+    };
+    launched.map_err(|error| Refusal { transient: error.transient(), message: words(spec, error) })
+}
+
+fn launch(
+    spec: View<'_>,
+    groups: &[OwnedFd],
+    [stdout, stderr]: [&OwnedFd; 2],
+    terminal: bool,
+) -> Result<i32, LaunchError> {
     let argv: Vec<&CStr> = spec.all("arg").collect();
     let env: Vec<&CStr> = spec.all("env").collect();
     let launch = Launch {
@@ -222,8 +244,9 @@ fn launch(spec: View<'_>, stdout: &OwnedFd, stderr: &OwnedFd, terminal: bool) ->
         terminal,
         umask: spec.number("umask").unwrap_or(0o022),
         nofile: spec.pair("nofile"),
+        groups,
     };
-    child::launch(&launch).map_err(|error| Refusal { transient: error.transient(), message: words(spec, error) })
+    child::launch(&launch)
 }
 
 /// What failed and on which path: `permission denied: /path`.
@@ -232,6 +255,7 @@ fn words(spec: View<'_>, error: LaunchError) -> String {
     let cause = fd::errno_words(error.errno);
     match error.stage {
         Stage::Fork => format!("cannot make a process: {cause}"),
+        Stage::Groups => format!("cannot enter its control group: {cause}"),
         Stage::Streams => format!("cannot connect its output: {cause}"),
         Stage::Directory => format!("{cause}: {} (its working directory)", at("dir")),
         Stage::Exec if error.errno == libc::ENOENT && Path::new(&at("program")).exists() => {
@@ -242,7 +266,7 @@ fn words(spec: View<'_>, error: LaunchError) -> String {
 }
 
 /// Without a record the service still runs, is found by its lock and described by its shim; so a full disk is no reason to end it.
-fn write_record(folder: &Folder, spec: View<'_>, leader: i32) {
+fn write_record(folder: &Folder, spec: View<'_>, leader: i32, bounds: &Bounds) {
     let pid = leader as u32;
     let record = InstanceRecord {
         protocol: PROTOCOL,
@@ -265,6 +289,7 @@ fn write_record(folder: &Folder, spec: View<'_>, leader: i32) {
             .to_owned(),
         stop_signal: spec.number("stop").unwrap_or(libc::SIGTERM),
         grace_ms: spec.number("grace").unwrap_or(10_000),
+        limits: bounds.record(),
     };
     if let Ok(bytes) = serde_json::to_vec(&record) {
         // See above.

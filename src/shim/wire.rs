@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::task::spec::Limits;
+
 /// What a shim is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
@@ -59,7 +61,7 @@ impl fmt::Display for Order {
 }
 
 /// What a shim tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// `hello 1 UUID RUN SHIM-PID`, first on every accepted connection.
     Hello {
@@ -84,6 +86,8 @@ pub enum Event {
     Escaped(u32),
     /// `unkillable`: SIGKILL was seconds ago, and the group is not empty.
     Unkillable,
+    /// `limits MEMORY CPU [WORDS]`, `-` where there is none: bytes and cores it is held to; words say why it is not.
+    Limits(Limits),
     /// `exited CODE SIGNAL OOM KILLED`, `-` where there is none; the group is empty and the log complete. Older shims leave out the last word.
     Exited {
         /// The exit code.
@@ -124,6 +128,7 @@ impl Event {
             "status" => Event::Status(rest.parse().ok()?),
             "escaped" => Event::Escaped(rest.parse().ok()?),
             "unkillable" => Event::Unkillable,
+            "limits" => limits(rest)?,
             "exited" => {
                 let mut number = || words.next().map(|word| word.parse().ok());
                 let (code, signal) = (number()?, number()?);
@@ -149,6 +154,10 @@ impl fmt::Display for Event {
             Event::Status(dropped) => write!(f, "status {dropped}"),
             Event::Escaped(n) => write!(f, "escaped {n}"),
             Event::Unkillable => write!(f, "unkillable"),
+            Event::Limits(Limits { memory, cpu, unenforced }) => {
+                write!(f, "limits {} {}", Number(*memory), Number(*cpu))?;
+                unenforced.as_ref().map_or(Ok(()), |words| write!(f, " {words}"))
+            }
             Event::Exited { code, signal, oom, killed } => {
                 let (code, signal) = (Number(*code), Number(*signal));
                 write!(f, "exited {code} {signal} {} {}", u8::from(*oom), u8::from(*killed))
@@ -161,11 +170,19 @@ impl fmt::Display for Event {
     }
 }
 
-struct Number(Option<i32>);
+fn limits(rest: &str) -> Option<Event> {
+    let mut words = rest.splitn(3, ' ');
+    let (memory, cpu) = (words.next()?, words.next()?);
+    let memory = if memory == "-" { None } else { Some(memory.parse().ok()?) };
+    let cpu = if cpu == "-" { None } else { Some(cpu.parse().ok()?) };
+    Some(Event::Limits(Limits { memory, cpu, unenforced: words.next().map(ToOwned::to_owned) }))
+}
 
-impl fmt::Display for Number {
+struct Number<T>(Option<T>);
+
+impl<T: fmt::Display> fmt::Display for Number<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
+        match &self.0 {
             Some(n) => write!(f, "{n}"),
             None => write!(f, "-"),
         }
@@ -190,6 +207,8 @@ mod tests {
             "status 0",
             "escaped 2",
             "unkillable",
+            "limits 33554432 0.5",
+            "limits - 2 cannot make a group in `/x`: permission denied",
             "exited 2 - 0 0",
             "exited - 9 1 1",
             "failed final permission denied: `/bin/x`",

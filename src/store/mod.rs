@@ -3,6 +3,7 @@
 
 pub mod intent;
 pub mod last;
+pub mod tested;
 
 use std::fs;
 use std::io::Write as _;

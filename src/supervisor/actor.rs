@@ -2,11 +2,12 @@
 //! made here.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::engine::{Effect, Engine, Event, Moment, TimerId};
@@ -17,6 +18,7 @@ use super::{Accepted, Command, Explanation, Request, Verb};
 use crate::error::Error;
 use crate::logs::total;
 use crate::store::last;
+use crate::strays::{Finding, Hunt, Hunts};
 use crate::sys::home::Home;
 use crate::task::id::{RunId, ServiceName};
 use crate::worker::{RunReport, Worker};
@@ -45,6 +47,10 @@ pub(super) struct Actor {
     home: Home,
     engine: Engine,
     planner: Planner,
+    hunts: Arc<Hunts>,
+    /// Hunts for strays that are under way, and whose strays each is for.
+    hunting: JoinSet<Vec<Finding>>,
+    hunted: HashMap<task::Id, Vec<ServiceName>>,
     worker: Box<dyn Worker>,
     words: Words,
     commands: mpsc::Receiver<Command>,
@@ -66,6 +72,7 @@ pub(super) struct Parts {
     pub home: Home,
     pub engine: Engine,
     pub planner: Planner,
+    pub hunts: Arc<Hunts>,
     pub worker: Box<dyn Worker>,
     pub commands: mpsc::Receiver<Command>,
     pub reports: mpsc::Receiver<(RunId, RunReport)>,
@@ -76,6 +83,7 @@ pub(super) struct Parts {
 enum Woken {
     Command(Option<Command>),
     Report(Option<(RunId, RunReport)>),
+    Hunted(Result<(task::Id, Vec<Finding>), JoinError>),
     Time,
 }
 
@@ -86,6 +94,9 @@ impl Actor {
             home: parts.home,
             engine: parts.engine,
             planner: parts.planner,
+            hunts: parts.hunts,
+            hunting: JoinSet::new(),
+            hunted: HashMap::new(),
             worker: parts.worker,
             commands: parts.commands,
             reports: parts.reports,
@@ -117,12 +128,14 @@ impl Actor {
                 biased;
                 command = self.commands.recv() => Woken::Command(command),
                 report = self.reports.recv() => Woken::Report(report),
+                Some(over) = self.hunting.join_next_with_id() => Woken::Hunted(over),
                 () = sleep_until(wake) => Woken::Time,
             };
             self.take_in(woken);
             self.take_in_what_waits();
             self.show();
         }
+        self.hunts.cancel();
         self.next_show = None;
         self.show();
         self.save();
@@ -136,6 +149,7 @@ impl Actor {
             Woken::Report(Some((run, report))) => self.feed(Event::Report(run, report)),
             // The worker holds a sender of this channel as long as the actor holds the worker.
             Woken::Report(None) => self.leaving = true,
+            Woken::Hunted(over) => self.hunt_over(over),
             Woken::Time => self.ring(),
         }
     }
@@ -170,11 +184,12 @@ impl Actor {
         let named = !request.select.is_empty();
         let stops = matches!(request.verb, Verb::Stop { .. });
         match self.planner.plan(request) {
-            Ok(Plan { events, mut services, mut notes }) => {
+            Ok(Plan { events, mut services, mut notes, hunt }) => {
                 if stops {
                     let resting = services.extract_if(.., |name| self.engine.is_at_rest(name)).filter(|_| named);
                     notes.extend(resting.map(|name| format!("`{name}` was not running")));
                 }
+                hunt.into_iter().for_each(|hunt| self.begin_hunt(hunt));
                 for event in events {
                     self.feed(event);
                 }
@@ -182,6 +197,28 @@ impl Actor {
             }
             Err(error) => answer(reply, Err(error)),
         }
+    }
+
+    /// Nothing of these services is started until the hunt is over; the supervisor goes on meanwhile.
+    fn begin_hunt(&mut self, hunt: Hunt) {
+        let services = hunt.services().to_vec();
+        self.feed(Event::Hunt { services: services.clone() });
+        let id = self.hunting.spawn_blocking(move || hunt.run()).id();
+        self.hunted.insert(id, services);
+    }
+
+    fn hunt_over(&mut self, over: Result<(task::Id, Vec<Finding>), JoinError>) {
+        let (id, findings) = over.unwrap_or_else(|error| {
+            self.words.complain(&format!("a search for strays broke: {error}"));
+            (error.id(), Vec::new())
+        });
+        let said = |finding: &Finding| {
+            let service = ServiceName::fold(&finding.stray.service)?;
+            Some((service, finding.stray.words(&finding.fate)))
+        };
+        let said = findings.iter().filter_map(said).collect();
+        let services = self.hunted.remove(&id).unwrap_or_default();
+        self.feed(Event::Hunted { services, said });
     }
 
     fn explain(&self, service: &ServiceName) -> Option<Explanation> {

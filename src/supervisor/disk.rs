@@ -65,7 +65,7 @@ fn last_exit(exit: &ExitView) -> LastExit {
 pub fn snapshot(home: &Home, project: Option<&Project>) -> Result<Snapshot, Error> {
     let files = Files::read(home)?;
     let services = files.names(project).iter().map(|name| files.service(name, project)).collect();
-    Ok(Snapshot { seq: 0, services })
+    Ok(Snapshot { seq: 0, services, notes: Vec::new() })
 }
 
 /// `why` from files.
@@ -173,6 +173,7 @@ fn instance_view(id: InstanceId, last: Option<&LastInstance>, live: Option<&Copy
         last_exit: last.and_then(|last| last.exits.last()).map(exit_view),
         healthy: None,
         trouble: None,
+        limits: live.and_then(|copy| Some(copy.record.limits.as_ref()?.limits())),
     }
 }
 

@@ -21,8 +21,10 @@ use tokio::task::JoinHandle;
 
 use crate::error::Error;
 use crate::scheduler::{Capability, Node};
+use crate::services::build;
 use crate::shim::client;
 use crate::store::{self, intent, last};
+use crate::strays::Hunts;
 use crate::sys::home::Home;
 use crate::sys::machine::machine;
 use crate::sys::os;
@@ -86,6 +88,10 @@ pub struct Request {
     pub config: Option<PathBuf>,
     /// Load a configuration owned by another user.
     pub trust: bool,
+    /// The pid of the command that asks: neither it nor what it runs under is ever a stray.
+    pub pid: Option<u32>,
+    /// With `strays: ask`: those a person agreed to end, by pid and start.
+    pub strays: Vec<(u32, u64)>,
 }
 
 /// What a request reaches, before anything of it is done.
@@ -161,13 +167,19 @@ pub async fn spawn(home: Home) -> Result<(Handle, JoinHandle<()>), Error> {
     if !store::is_of_boot(&home.state(), &boot)? {
         intent::stop_all(&home.state())?;
     }
+    build::sweep(&home.bin());
     let (intents, corrupt) = intent::load(&home.state())?;
     let last = last::load(&home.state())?;
+    for lost in resume::copies(&home).iter().filter(|copy| !copy.live && copy.exit.is_none()) {
+        // Its shim died while nobody was there to see it, and may have left something.
+        client::end_lost(&lost.record);
+    }
     let newest = client::records(&home).iter().map(|found| found.record.run).max().unwrap_or(0);
-    let mut planner = Planner::new(home.clone(), intents);
+    let hunts = Arc::new(Hunts::new(home.clone()));
+    let mut planner = Planner::new(home.clone(), intents, hunts.clone());
     let beginning = resume::begin(&mut planner, &resume::copies(&home), &last);
     let (report, reports) = mpsc::channel(REPORTS);
-    let worker = ProcessWorker::new(home.clone(), report, planner.linger());
+    let worker = ProcessWorker::new(home.clone(), report, planner.linger(), hunts.clone());
     let mut worker = worker.map_err(|error| Error::failed("cannot find the program that runs").because(&error))?;
     let engine = Engine::new(vec![local_node()], planner.scheduler(), newest + 1);
     for (record, spec) in beginning.adopt {
@@ -175,7 +187,8 @@ pub async fn spawn(home: Home) -> Result<(Handle, JoinHandle<()>), Error> {
     }
     let (commands, inbox) = mpsc::channel(COMMANDS);
     let (shown, snapshots) = watch::channel(Arc::new(Snapshot::default()));
-    let parts = Parts { home, engine, planner, worker: Box::new(worker), commands: inbox, reports, snapshots: shown };
+    let parts =
+        Parts { home, engine, planner, hunts, worker: Box::new(worker), commands: inbox, reports, snapshots: shown };
     let mut actor = Actor::new(parts);
     corrupt.iter().for_each(|aside| {
         actor.complain(&format!("a state file could not be understood and was set aside: {}", aside.display()))

@@ -13,6 +13,7 @@ use crate::services::buildid;
 use crate::shim::client;
 use crate::shim::record::{ExitRecord, InstanceRecord};
 use crate::store::last::{LastInstance, LastService};
+use crate::sys::fd::wall_us;
 use crate::sys::home::Home;
 use crate::task::environment::Environment;
 use crate::task::id::{Artifact, BuildKey, InstanceId, RunId, ServiceName, Settings};
@@ -67,11 +68,11 @@ pub(super) fn begin(planner: &mut Planner, copies: &[Copy], last: &[LastService]
         }
     }
     let artifacts = services.iter().filter_map(|(spec, _)| found(spec)).collect();
-    let adopt = live.iter().filter_map(|copy| Some((copy.record.clone(), launch(&services, copy)?))).collect();
-    let adoptions = live.iter().map(adoption).collect();
+    let adopt = live.iter().map(|copy| (copy.record.clone(), launch(&services, copy))).collect();
+    let adoptions = live.iter().map(|copy| adoption(&services, copy)).collect();
     let ended = ended(&services, copies, last);
     let told = services.iter().map(|(spec, _)| spec.name.clone()).collect();
-    let past = past(copies, last);
+    let past = past(copies, last, wall_us());
     let resume = Event::Resume(Resume { services, artifacts, adoptions, ended, past });
     Beginning { events: std::iter::once(resume).chain(planner.known_rest(&told)).collect(), adopt, complaints }
 }
@@ -95,11 +96,12 @@ fn by_service(copies: &[Copy]) -> BTreeMap<ServiceName, Vec<&Copy>> {
     out
 }
 
-fn adoption(copy: &Copy) -> Adoption {
+fn adoption(services: &[(ServiceSpec, Desired)], copy: &Copy) -> Adoption {
     let record = &copy.record;
     Adoption {
         run: RunId(record.run),
         instance: copy.instance.clone(),
+        launch: launch(services, copy),
         settings: Settings(record.settings.clone()),
         artifact: record.artifact.clone().map(Artifact),
         started_us: record.started_us,
@@ -113,14 +115,15 @@ fn found(spec: &ServiceSpec) -> Option<(BuildKey, Artifact)> {
     Some((build.key.clone(), artifact))
 }
 
-fn launch(services: &[(ServiceSpec, Desired)], record: &Copy) -> Option<Arc<RunSpec>> {
-    let (spec, _) = services.iter().find(|(spec, _)| spec.name == record.instance.service)?;
-    let same = spec.runs.get(record.instance.index() as usize).cloned();
-    same.or_else(|| {
-        let mut beyond = (**spec.runs.last()?).clone();
-        beyond.instance = record.instance.clone();
-        Some(Arc::new(beyond))
-    })
+/// What a copy that runs is watched by. Of a service that was scaled to 0 meanwhile there is no pattern: then it is just watched and can be stopped.
+fn launch(services: &[(ServiceSpec, Desired)], copy: &Copy) -> Arc<RunSpec> {
+    let spec = services.iter().map(|(spec, _)| spec).find(|spec| spec.name == copy.instance.service);
+    let runs = spec.map(|spec| spec.runs.as_slice()).unwrap_or_default();
+    match (runs.get(copy.instance.index() as usize), runs.last()) {
+        (Some(same), _) => same.clone(),
+        (None, Some(last)) => Arc::new(RunSpec { instance: copy.instance.clone(), ..(**last).clone() }),
+        (None, None) => Arc::new(bare_run(&copy.instance.service, copy.instance.number)),
+    }
 }
 
 /// A job that completed is not run again; what was in a crash loop or had failed for good rests still.
@@ -147,7 +150,7 @@ fn ended(services: &[(ServiceSpec, Desired)], copies: &[Copy], last: &[LastServi
 }
 
 /// What is remembered of every service, with the ends that no supervisor saw.
-fn past(copies: &[Copy], last: &[LastService]) -> BTreeMap<ServiceName, Past> {
+fn past(copies: &[Copy], last: &[LastService], now_us: i64) -> BTreeMap<ServiceName, Past> {
     let mut out: BTreeMap<ServiceName, Past> = BTreeMap::new();
     for service in last {
         let Some(name) = ServiceName::fold(&service.name) else { continue };
@@ -161,9 +164,18 @@ fn past(copies: &[Copy], last: &[LastService]) -> BTreeMap<ServiceName, Past> {
         out.insert(name, past);
     }
     for copy in copies.iter().filter(|copy| !copy.live) {
-        let Some(exit) = &copy.exit else { continue };
         let past = out.entry(copy.instance.service.clone()).or_default();
         let (_, exits) = past.copies.entry(copy.instance.number).or_default();
+        let Some(exit) = &copy.exit else {
+            // Its shim died, and nobody was there to see it: all that is known is that it was over by now.
+            if exits.last().is_none_or(|newest| newest.at_us < copy.record.started_us) {
+                let words = format!("{} was lost: its shim died while no supervisor ran", copy.instance);
+                past.happenings.push(Happening { at_us: now_us, message: words });
+                let (code, signal, reason) = (None, None, Reason::Lost);
+                exits.push(ExitView { code, signal, reason, killed: false, at_us: now_us });
+            }
+            continue;
+        };
         if exits.last().is_none_or(|newest| newest.at_us < exit.ended_us) {
             let reason = match exit {
                 ExitRecord { stopped: true, .. } => Reason::Stopped,
@@ -186,38 +198,38 @@ fn past(copies: &[Copy], last: &[LastService]) -> BTreeMap<ServiceName, Past> {
 /// Just enough to watch and to stop what runs of a service whose configuration cannot be read.
 fn skeleton(name: &ServiceName, running: &[&Copy]) -> ServiceSpec {
     let copies = running.iter().map(|copy| copy.instance.number).max().unwrap_or(1);
-    let probe = Probe {
-        target: ProbeTarget::Started,
-        interval: None,
-        timeout: std::time::Duration::from_secs(1),
-        failures: 3,
-        start_period: std::time::Duration::ZERO,
-    };
-    let run = |number: u32| {
-        Arc::new(RunSpec {
-            instance: InstanceId { service: name.clone(), number },
-            argv: Vec::new(),
-            dir: "/".into(),
-            env: Environment::default(),
-            ports: Vec::new(),
-            ready: probe.clone(),
-            live: None,
-            stop: StopSpec { signal: 15, grace: std::time::Duration::from_secs(10) },
-            before: Vec::new(),
-            after: Vec::new(),
-            tty: false,
-            resources: Resources::default(),
-            caller: Caller { umask: 0o22, nofile: None },
-            log_keep: 512 * 1024 * 1024,
-            settings: Settings(String::new()),
-        })
-    };
     ServiceSpec {
         name: name.clone(),
         kind: Kind::Service,
         build: None,
         needs: Vec::new(),
         restart: RestartPolicy { mode: RestartMode::No, ..RestartPolicy::default() },
-        runs: (1..=copies).map(run).collect(),
+        runs: (1..=copies).map(|number| Arc::new(bare_run(name, number))).collect(),
+    }
+}
+
+fn bare_run(name: &ServiceName, number: u32) -> RunSpec {
+    RunSpec {
+        instance: InstanceId { service: name.clone(), number },
+        argv: Vec::new(),
+        dir: "/".into(),
+        env: Environment::default(),
+        ports: Vec::new(),
+        ready: Probe {
+            target: ProbeTarget::Started,
+            interval: None,
+            timeout: std::time::Duration::from_secs(1),
+            failures: 3,
+            start_period: std::time::Duration::ZERO,
+        },
+        live: None,
+        stop: StopSpec { signal: 15, grace: std::time::Duration::from_secs(10) },
+        before: Vec::new(),
+        after: Vec::new(),
+        tty: false,
+        resources: Resources::default(),
+        caller: Caller { umask: 0o22, nofile: None },
+        log_keep: 512 * 1024 * 1024,
+        settings: Settings(String::new()),
     }
 }

@@ -1,7 +1,7 @@
 //! The state of everything at one moment, as the engine shows it: plain values, cheap to share.
 
 use crate::task::id::{InstanceId, RunId, ServiceName};
-use crate::task::spec::{Desired, Kind, Port};
+use crate::task::spec::{Desired, Kind, Limits, Port};
 use crate::worker::Problem;
 
 /// Everything at one moment.
@@ -11,6 +11,21 @@ pub struct Snapshot {
     pub seq: u64,
     /// By name.
     pub services: Vec<ServiceView>,
+    /// What whoever waits for a request should read, oldest first; only the newest are kept.
+    pub notes: Vec<Note>,
+}
+
+/// Something about a service that a person should read at once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Note {
+    /// 1, 2, …: whoever has read it knows it again.
+    pub number: u64,
+    /// Of the snapshot it came with.
+    pub seq: u64,
+    /// About whom.
+    pub service: ServiceName,
+    /// One sentence.
+    pub message: String,
 }
 
 /// What `ps` shows of an instance: the task states, and `building` for a copy that waits for its first build.
@@ -181,6 +196,8 @@ pub struct InstanceView {
     pub healthy: Option<bool>,
     /// `stuck unkillable escaped unknown debugged`
     pub trouble: Option<&'static str>,
+    /// What the present run is held to, where `resources` say something.
+    pub limits: Option<Limits>,
 }
 
 /// Why a run ended.

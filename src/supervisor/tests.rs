@@ -40,6 +40,8 @@ impl Project {
             caller: Caller { umask: 0o22, nofile: None },
             config: None,
             trust: false,
+            pid: None,
+            strays: Vec::new(),
         };
         let (reply, answer) = oneshot::channel();
         self.handle.commands.send(Command::Request(Box::new(request), reply)).await.unwrap();
@@ -73,8 +75,10 @@ fn begin(root: &Path) -> (Handle, JoinHandle<()>) {
     let (report, reports) = mpsc::channel(REPORTS);
     let (commands, inbox) = mpsc::channel(COMMANDS);
     let (shown, snapshots) = watch::channel(Arc::new(Snapshot::default()));
+    let hunts = Arc::new(Hunts::new(home.clone()));
     let parts = Parts {
-        planner: Planner::new(home.clone(), intents),
+        planner: Planner::new(home.clone(), intents, hunts.clone()),
+        hunts,
         home,
         engine: Engine::new(vec![local_node()], Box::new(Epvm), 1),
         worker: Box::new(FakeWorker::new(report)),

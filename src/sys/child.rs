@@ -32,6 +32,8 @@ pub struct Launch<'a> {
     pub umask: u32,
     /// `RLIMIT_NOFILE`, soft and hard.
     pub nofile: Option<(u64, u64)>,
+    /// Doors of control groups that it enters before anything else is its own.
+    pub groups: &'a [OwnedFd],
 }
 
 /// The step of a start that failed.
@@ -39,6 +41,8 @@ pub struct Launch<'a> {
 pub enum Stage {
     /// Before the child could do anything.
     Fork,
+    /// Its control groups.
+    Groups,
     /// Its standard streams.
     Streams,
     /// Its working directory.
@@ -152,6 +156,9 @@ fn become_program(launch: &Launch<'_>, argv: &Pointers<'_>, env: &Pointers<'_>, 
         if libc::getppid() as u32 != parent {
             libc::_exit(127);
         }
+        if !launch.groups.iter().all(enter) {
+            return LaunchError::here(Stage::Groups);
+        }
         reset_signals();
         if libc::dup2(launch.stdout.as_raw_fd(), 1) < 0 || libc::dup2(launch.stderr.as_raw_fd(), 2) < 0 {
             return LaunchError::here(Stage::Streams);
@@ -170,6 +177,13 @@ fn become_program(launch: &Launch<'_>, argv: &Pointers<'_>, env: &Pointers<'_>, 
         libc::execve(launch.program.as_ptr(), argv.0.as_ptr(), env.0.as_ptr());
     }
     LaunchError::here(Stage::Exec)
+}
+
+/// In the child: `0` means whoever writes it.
+#[expect(unsafe_code, reason = "between fork and exec nothing may allocate")]
+fn enter(door: &OwnedFd) -> bool {
+    // SAFETY: one byte of our own, on a descriptor of our own.
+    unsafe { libc::write(door.as_raw_fd(), c"0".as_ptr().cast(), 1) == 1 }
 }
 
 /// Every signal as a fresh program expects it; ignored ones would stay ignored over exec.

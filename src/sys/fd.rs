@@ -140,6 +140,14 @@ pub fn headroom(fd: BorrowedFd<'_>) -> Option<u64> {
     Some(free.saturating_sub(total / 20))
 }
 
+/// Whether something failed only because descriptors, memory or processes ran out: later it may work.
+pub fn is_exhaustion(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EAGAIN | libc::ENOBUFS | libc::ENOSPC | libc::EDQUOT)
+    )
+}
+
 /// Moves standard input away to a descriptor above 2 and puts `/dev/null` in its place.
 pub fn take_stdin() -> io::Result<OwnedFd> {
     let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
@@ -163,7 +171,11 @@ pub fn number(fd: &impl AsRawFd) -> i32 {
 
 /// The words of an errno as they read inside a sentence: `permission denied`.
 pub fn errno_words(errno: i32) -> String {
-    let words = nix::errno::Errno::from_raw(errno).desc();
+    let words = match errno {
+        // "Try again" is no reason, and the same for a fork that found no room.
+        libc::EAGAIN => "resource temporarily unavailable",
+        _ => nix::errno::Errno::from_raw(errno).desc(),
+    };
     let mut chars = words.chars();
     chars.next().map(|first| first.to_ascii_lowercase().to_string() + chars.as_str()).unwrap_or_default()
 }
@@ -186,5 +198,6 @@ mod tests {
     #[test]
     fn errno_reads_inside_a_sentence() {
         assert_eq!(errno_words(libc::EACCES), "permission denied");
+        assert_eq!(errno_words(libc::EAGAIN), "resource temporarily unavailable");
     }
 }

@@ -162,21 +162,25 @@ pub fn offer_to_oom_killer() {
 
 /// Calls `each` with every child of ours, orphans that came to us included.
 pub fn each_child(_leader: i32, each: &mut dyn FnMut(i32)) -> io::Result<()> {
-    use std::io::Read;
     let pid = std::process::id();
-    // One read of a small list: no allocation, and children that end meanwhile are found by the caller's next look.
+    match each_child_of(pid, each) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => each_child_slowly(pid, each),
+        done => done,
+    }
+}
+
+/// Calls `each` with every child that the first thread of `parent` has, ended ones included. One read of a small list: no allocation, and children that
+/// end or come meanwhile are found by the caller's next look.
+pub fn each_child_of(parent: u32, each: &mut dyn FnMut(i32)) -> io::Result<()> {
     let mut path = [0_u8; 64];
     let mut rest = &mut path[..];
-    io::Write::write_fmt(&mut rest, format_args!("/proc/{pid}/task/{pid}/children"))?;
+    io::Write::write_fmt(&mut rest, format_args!("/proc/{parent}/task/{parent}/children"))?;
     let len = 64 - rest.len();
-    let mut file = match fs::File::open(OsStr::from_bytes(&path[..len])) {
-        Ok(file) => file,
-        Err(_) => return each_child_slowly(pid, each),
-    };
+    let mut file = fs::File::open(OsStr::from_bytes(&path[..len]))?;
     let mut text = [0_u8; 4096];
     let mut filled = 0;
     loop {
-        let n = file.read(&mut text[filled..])?;
+        let n = io::Read::read(&mut file, &mut text[filled..])?;
         filled += n;
         let end = if n == 0 { filled } else { text[..filled].iter().rposition(|b| *b == b' ').map_or(0, |at| at + 1) };
         for word in text[..end].split(|b| *b == b' ') {
@@ -245,6 +249,17 @@ pub fn pids() -> io::Result<Vec<u32>> {
     Ok(fs::read_dir("/proc")?.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect())
 }
 
+/// The parent of a process; `None` for one that has ended and is not reaped, or is not there.
+pub fn parent(pid: u32) -> Option<u32> {
+    let mut buffer = [0_u8; 512];
+    // The name has at most 64 bytes, so what is asked for lies in the first read.
+    let n = io::Read::read(&mut fs::File::open(format!("/proc/{pid}/stat")).ok()?, &mut buffer).ok()?;
+    let stat = &buffer[..n];
+    let state = *stat.get(memchr::memrchr(b')', stat)? + 2)?;
+    let parent = stat_field(stat, 4).filter(|_| !matches!(state, b'Z' | b'X'))?;
+    u32::try_from(parent).ok()
+}
+
 /// Whether the environment a process was started with holds `key=value`. False where we may not look.
 pub fn environment_has(pid: u32, assignment: &[u8]) -> bool {
     fs::read(format!("/proc/{pid}/environ")).is_ok_and(|env| env.split(|b| *b == 0).any(|entry| entry == assignment))
@@ -265,6 +280,33 @@ pub fn oom_kills() -> u64 {
     let events = Path::new("/sys/fs/cgroup").join(path.trim_start_matches('/')).join("memory.events");
     let text = fs::read_to_string(events).or_else(|_| fs::read_to_string("/proc/vmstat")).unwrap_or_default();
     text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok()).unwrap_or(0)
+}
+
+/// Whether a folder is a control group.
+pub fn is_cgroup(folder: &Path) -> bool {
+    use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, statfs};
+    statfs(folder).is_ok_and(|found| [CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC].contains(&found.filesystem_type()))
+}
+
+/// Whether systemd has left the groups below this one to those who are in it (`Delegate=yes`); it says so in an attribute.
+#[expect(unsafe_code, reason = "getxattr has no wrapper")]
+pub fn is_delegated(folder: &Path) -> bool {
+    let Ok(path) = std::ffi::CString::new(folder.as_os_str().as_bytes()) else { return false };
+    let mut value = [0_u8; 4];
+    [c"user.delegate", c"trusted.delegate"].iter().any(|name| {
+        // SAFETY: both strings end with NUL, and the kernel writes at most the length given.
+        let n = unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
+        n == 1 && value[0] == b'1'
+    })
+}
+
+/// Asks for the processor before all others, for a moment in which every delay makes more work. Only root gets it; nothing depends on it.
+#[expect(unsafe_code, reason = "setpriority has no wrapper")]
+pub fn hurry() {
+    // SAFETY: a plain system call about ourselves.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -20) };
+    // Where each session has an equal share, a crowd of sessions has nearly all: this is the share of ours.
+    drop(fs::write("/proc/self/autogroup", "-20"));
 }
 
 /// Gives freed memory back to the system, for a process that had its busiest moment and lives on for days.
@@ -293,6 +335,14 @@ impl Held {
             return Err(io::Error::last_os_error());
         }
         Ok(Held { fd: super::fd::own(fd as i32) })
+    }
+
+    /// Whether it has ended, after waiting for that at most so long. A zombie has.
+    pub fn has_ended(&self, patience: std::time::Duration) -> bool {
+        use std::os::fd::AsFd;
+        let mut asked = [nix::poll::PollFd::new(self.fd.as_fd(), nix::poll::PollFlags::POLLIN)];
+        let timeout = nix::poll::PollTimeout::try_from(patience).unwrap_or(nix::poll::PollTimeout::MAX);
+        nix::poll::poll(&mut asked, timeout).is_ok_and(|ready| ready > 0)
     }
 
     /// Signals it; ESRCH once it is gone, whoever has its number now.
@@ -326,6 +376,8 @@ mod tests {
         assert!(is_running(me));
         assert!(!boot_id().unwrap().is_empty());
         assert!(pids().unwrap().contains(&me));
-        Held::open(me).unwrap().signal(0).unwrap();
+        let held = Held::open(me).unwrap();
+        held.signal(0).unwrap();
+        assert!(!held.has_ended(std::time::Duration::ZERO));
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// One more than the highest signal number.
 pub const SIGNALS: i32 = 32;
@@ -139,6 +139,11 @@ pub fn each_child(leader: i32, each: &mut dyn FnMut(i32)) -> io::Result<()> {
     Ok(())
 }
 
+/// macOS tells the parent of a process only; the look at all processes finds them.
+pub fn each_child_of(_parent: u32, _each: &mut dyn FnMut(i32)) -> io::Result<()> {
+    Err(io::Error::from(io::ErrorKind::Unsupported))
+}
+
 /// A pipe whose ends are not inherited by programs.
 pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (read, write) = nix::unistd::pipe()?;
@@ -191,6 +196,11 @@ pub fn pids() -> io::Result<Vec<u32>> {
     Ok(pids.into_iter().filter(|pid| *pid > 0).map(|pid| pid as u32).collect())
 }
 
+/// The parent of a process; `None` for one that has ended and is not reaped, or is not there.
+pub fn parent(pid: u32) -> Option<u32> {
+    bsd_info(pid).ok().filter(|info| info.pbi_status != libc::SZOMB).map(|info| info.pbi_ppid)
+}
+
 /// Whether the environment a process was started with holds `key=value`. False where we may not look.
 #[expect(unsafe_code, reason = "sysctl has no wrapper")]
 pub fn environment_has(pid: u32, assignment: &[u8]) -> bool {
@@ -210,13 +220,30 @@ pub fn is_running(pid: u32) -> bool {
 /// macOS takes unused pages by itself when it needs them.
 pub fn give_memory_back() {}
 
+/// Asks for the processor before all others, for a moment in which every delay makes more work. Only root gets it; nothing depends on it.
+#[expect(unsafe_code, reason = "setpriority has no wrapper")]
+pub fn hurry() {
+    // SAFETY: a plain system call about ourselves.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -20) };
+}
+
+/// macOS has no control groups.
+pub fn is_cgroup(_folder: &Path) -> bool {
+    false
+}
+
+/// macOS has no control groups.
+pub fn is_delegated(_folder: &Path) -> bool {
+    false
+}
+
 /// macOS does not say.
 pub fn oom_kills() -> u64 {
     0
 }
 
 #[expect(unsafe_code, reason = "proc_pidinfo has no wrapper")]
-fn bsd_info(pid: u32) -> io::Result<libc::proc_bsdinfo> {
+pub(super) fn bsd_info(pid: u32) -> io::Result<libc::proc_bsdinfo> {
     // SAFETY: all-zero is a valid value of this plain struct.
     let mut info: libc::proc_bsdinfo = unsafe { std::mem::zeroed() };
     let size = size_of::<libc::proc_bsdinfo>() as i32;
@@ -249,6 +276,18 @@ impl Held {
     /// Remembers a process.
     pub fn open(pid: u32) -> io::Result<Held> {
         Ok(Held { pid, start_time: start_time(pid)? })
+    }
+
+    /// Whether it has ended, after waiting for that at most so long.
+    pub fn has_ended(&self, patience: std::time::Duration) -> bool {
+        let until = std::time::Instant::now() + patience;
+        loop {
+            let lives = is_running(self.pid) && start_time(self.pid).is_ok_and(|at| at == self.start_time);
+            if !lives || std::time::Instant::now() >= until {
+                return !lives;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
     }
 
     /// Signals it; ESRCH once it is gone.

@@ -2,6 +2,7 @@
 //!
 //! `linux.rs` and `macos.rs` export the same names; everything else here is the same on both.
 
+pub mod cgroup;
 pub mod child;
 pub mod dir_watch;
 pub mod family;
@@ -9,12 +10,14 @@ pub mod fd;
 pub mod filesystem;
 pub mod folder;
 pub mod home;
+pub mod inspect;
 pub mod listeners;
 pub mod lock;
 pub mod machine;
 pub mod pass;
 pub mod pipe;
 pub mod process;
+pub mod sweep;
 pub mod terminal;
 pub mod usage;
 

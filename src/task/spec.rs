@@ -144,6 +144,40 @@ pub struct Resources {
     pub disk: u64,
 }
 
+impl Resources {
+    /// Whether a run shall be held to something the kernel can hold it to; disk space is none of that.
+    pub fn limit_anything(&self) -> bool {
+        self.memory_limit().is_some() || self.cpu_limit().is_some()
+    }
+
+    /// Bytes; 0 in a file means no limit.
+    pub fn memory_limit(&self) -> Option<u64> {
+        Some(self.memory).filter(|bytes| *bytes > 0)
+    }
+
+    /// Cores; 0 in a file means no limit.
+    pub fn cpu_limit(&self) -> Option<f64> {
+        Some(self.cpu).filter(|cores| *cores > 0.0)
+    }
+}
+
+/// What a run is held to, and whether it is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Limits {
+    /// Bytes of memory.
+    pub memory: Option<u64>,
+    /// Cores.
+    pub cpu: Option<f64>,
+    /// Why the kernel does not see to it, one sentence; `None` where it does.
+    pub unenforced: Option<String>,
+}
+
+/// `256 MiB`, in the largest unit that divides it.
+pub fn size_words(bytes: u64) -> String {
+    let unit = [(30, "GiB"), (20, "MiB"), (10, "KiB")].into_iter().find(|(bits, _)| bytes % (1 << bits) == 0);
+    unit.map_or_else(|| format!("{bytes} bytes"), |(bits, name)| format!("{} {name}", bytes >> bits))
+}
+
 /// What the one who asked for the run had: sent with the request, so that a background process does what a foreground one would.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {

@@ -5,6 +5,7 @@ pub mod fake;
 pub mod ports;
 pub mod probe;
 pub mod process;
+mod projects;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use tokio::sync::mpsc;
 pub use crate::task::outcome::{BuildBatch, BuildFailure, Outcome, Problem};
 
 use crate::task::id::{Artifact, BuildKey, RunId};
-use crate::task::spec::RunSpec;
+use crate::task::spec::{Limits, RunSpec};
 
 /// What a worker is asked to do.
 #[derive(Clone, Debug)]
@@ -94,10 +95,16 @@ pub enum RunReport {
     Holder(Option<Holder>),
     /// The liveness probe failed often enough: it shall be restarted.
     Dead(String),
+    /// What it is held to, and whether it is; only where `resources` say something.
+    Limits(Limits),
     /// What its group listens on, `127.0.0.1:8080/tcp`, whenever that changes.
     Listening(Vec<String>),
+    /// It is being ended: by this supervisor's order, or by that of an earlier one or of somebody else.
+    Stopping,
     /// What it suffers from, in one sentence; `None` when that is over. Each trouble is told by itself.
     Trouble(Trouble, Option<String>),
+    /// Something about its service that whoever asked for it should read, one sentence.
+    Note(String),
     /// It ended and its group is empty.
     Exited(Outcome),
     /// A build ended: what became of each member.

@@ -9,22 +9,31 @@ use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrIn6, bind, setsockopt, socket, sockopt};
 use tokio::time::Instant;
 
-use super::StartFailure;
-use crate::sys::listeners;
+use super::{StartFailure, projects};
+use crate::strays::{Fate, Finding};
+use crate::sys::{inspect, listeners};
 use crate::task::spec::{Port, Protocol};
 
 /// A port still held after so long fails the start.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Of a holder's arguments so much is told.
+const SHOWN: usize = 200;
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// Waits until every port is free, for a short time; then names the holder of the first that is not.
-pub async fn wait_until_free(ports: &[Port]) -> Result<(), StartFailure> {
+/// The first port that somebody holds now.
+pub fn first_held(ports: &[Port]) -> Option<&Port> {
+    ports.iter().find(|port| is_held(port))
+}
+
+/// Waits until every port is free, for a short time; then names the holder of the first that is not, and what was found out about it in a search for
+/// strays.
+pub async fn wait_until_free(ports: &[Port], strays: &[Finding]) -> Result<(), StartFailure> {
     let until = Instant::now() + PATIENCE;
     loop {
-        let Some(held) = ports.iter().find(|port| is_held(port)) else { return Ok(()) };
+        let Some(held) = first_held(ports) else { return Ok(()) };
         if Instant::now() >= until {
-            return Err(StartFailure { message: held_words(held), port: true, transient: false });
+            return Err(StartFailure { message: held_words(held, strays), port: true, transient: false });
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -56,17 +65,40 @@ fn try_bind(address: SocketAddr, protocol: Protocol) -> Result<(), Errno> {
     }
 }
 
-/// `port 8080 is held by pid 71 (/usr/bin/python3)`
-fn held_words(port: &Port) -> String {
+/// `port 8080 (http) is held by pid 71 (/usr/bin/python3): python3 -m http.server 8080`
+fn held_words(port: &Port, strays: &[Finding]) -> String {
     let holder = listeners::on_port(port.protocol, port.number).iter().find_map(listeners::holder);
-    let who = match holder {
-        Some(holder) => match holder.exe {
-            Some(exe) => format!("pid {} ({})", holder.claim.pid, exe.display()),
-            None => format!("pid {}", holder.claim.pid),
-        },
-        None => "a process that cannot be seen from here".to_owned(),
+    let mut words = format!("port {} ({}) is held by ", port.number, port.name);
+    let Some(holder) = holder else {
+        words.push_str("a process that cannot be seen from here");
+        return words;
     };
-    format!("port {} ({}) is held by {who}", port.number, port.name)
+    let pid = holder.claim.pid;
+    words.push_str(&format!("pid {pid}"));
+    if let Some(exe) = &holder.exe {
+        words.push_str(&format!(" ({})", exe.display()));
+    }
+    let argv = inspect::argv(pid).unwrap_or_default();
+    if !argv.is_empty() {
+        let argv: Vec<_> = argv.iter().map(|word| word.to_string_lossy()).collect();
+        let line = argv.join(" ");
+        words
+            .push_str(&format!(": {}", line.get(..line.floor_char_boundary(SHOWN)).unwrap_or_default().escape_debug()));
+    }
+    if let Some(other) = projects::of(pid) {
+        words.push_str(&format!(
+            "; it is {} of the orchestra project in {}. `orchestra start --port-offset 100` gives this one ports of its own",
+            other.copy,
+            other.root.as_ref().map_or_else(|| "an unknown folder".to_owned(), |root| format!("`{}`", root.display())),
+        ));
+    } else if let Some(Finding { stray, fate: Fate::Left(why) }) = strays.iter().find(|found| found.stray.pid == pid) {
+        words.push_str(&format!(
+            "; it is a stray of `{}` (rule {}), left alone: {why}",
+            stray.service,
+            stray.rule.word()
+        ));
+    }
+    words
 }
 
 #[cfg(test)]
@@ -83,7 +115,7 @@ mod tests {
         for address in ["127.0.0.1:0", "0.0.0.0:0"] {
             let listener = TcpListener::bind(address).unwrap();
             let number = listener.local_addr().unwrap().port();
-            let failure = wait_until_free(&[port(number, Protocol::Tcp)]).await.unwrap_err();
+            let failure = wait_until_free(&[port(number, Protocol::Tcp)], &[]).await.unwrap_err();
             assert!(failure.port);
             let start = format!("port {number} (http) is held by pid {} (", std::process::id());
             assert!(failure.message.starts_with(&start), "{}", failure.message);
@@ -97,7 +129,7 @@ mod tests {
         let mut sockets = std::iter::repeat_with(|| UdpSocket::bind("127.0.0.1:0").unwrap());
         let udp = sockets.find(free_for_tcp).unwrap();
         let number = udp.local_addr().unwrap().port();
-        assert!(wait_until_free(&[port(number, Protocol::Tcp)]).await.is_ok());
-        assert!(wait_until_free(&[port(number, Protocol::Udp)]).await.is_err());
+        assert!(wait_until_free(&[port(number, Protocol::Tcp)], &[]).await.is_ok());
+        assert!(wait_until_free(&[port(number, Protocol::Udp)], &[]).await.is_err());
     }
 }

@@ -1,5 +1,6 @@
 //! What the tests stand on: a fleet of their own, the program run on it, and waiting for a condition.
 
+pub(crate) mod cgroups;
 pub(crate) mod fleet;
 pub(crate) mod leaks;
 pub(crate) mod output;

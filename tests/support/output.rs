@@ -103,6 +103,11 @@ impl Running {
         String::from_utf8_lossy(&self.stdout.bytes.lock().unwrap()).into_owned()
     }
 
+    /// What it has said on its standard error so far.
+    pub(crate) fn said(&self) -> String {
+        String::from_utf8_lossy(&self.stderr.bytes.lock().unwrap()).into_owned()
+    }
+
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: nix::sys::signal::Signal) {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.child.id() as i32), signal).unwrap();

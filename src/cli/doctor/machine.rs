@@ -7,6 +7,7 @@ use nix::sys::resource::{Resource, getrlimit};
 
 use super::checks::check;
 use super::{Check, Facts, Status};
+use crate::sys::cgroup::{self, Wanted};
 use crate::sys::filesystem;
 
 /// Descriptors a supervisor wants at least, and for each instance.
@@ -27,7 +28,27 @@ pub(super) fn limits(facts: &Facts) -> Vec<Check> {
     }
     out.extend(pipes(facts.instances));
     out.extend(inotify());
+    out.push(resources(facts.limited));
     out
+}
+
+/// Tries it, as no file says beforehand whether the kernel will agree.
+fn resources(limited: bool) -> Check {
+    let wanted = Wanted { memory: Some(1 << 30), cpu: Some(1.0) };
+    let made = cgroup::make(&format!("orchestra-doctor-{}", std::process::id()), &wanted);
+    if let Some(group) = &made.group {
+        group.remove();
+    }
+    let Some(obstacle) = made.obstacle else {
+        return check("limits", Status::Ok, "`resources` of services are enforced (memory and CPU time)");
+    };
+    // Nobody is disappointed while no service sets any.
+    let status = if limited { Status::Warning } else { Status::Ok };
+    let found = check("limits", status, format!("`resources` of services are not enforced here: {}", obstacle.what));
+    match obstacle.remedy() {
+        Some(remedy) => found.mend(remedy),
+        None => found,
+    }
 }
 
 /// Two pipes of sixteen pages for each instance; past the quota a pipe gets two pages and flooding services wait.

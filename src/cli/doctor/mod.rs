@@ -59,6 +59,8 @@ pub struct Facts {
     pub own: Vec<u32>,
     /// How many processes there shall be.
     pub instances: u32,
+    /// Whether a service is to be held to memory or CPU time.
+    pub limited: bool,
 }
 
 /// How a check went.

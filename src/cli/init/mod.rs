@@ -1,6 +1,6 @@
 //! `orchestra init`: makes the files a project needs, from the Go programs that are there, a Procfile or a Compose file. Overwrites nothing.
 
-mod plan;
+pub mod plan;
 mod procfile;
 
 use std::ffi::OsString;

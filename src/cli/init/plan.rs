@@ -19,19 +19,19 @@ const COMPOSE: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yaml"
 
 /// What shall be made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Plan {
+pub struct Plan {
     /// Paths relative to the project, with their text; existing ones are kept.
-    pub(super) files: Vec<(PathBuf, String)>,
+    pub files: Vec<(PathBuf, String)>,
     /// What a person should know.
-    pub(super) notes: Vec<String>,
+    pub notes: Vec<String>,
     /// Folders of Go programs, absolute.
-    pub(super) go_folders: Vec<PathBuf>,
+    pub go_folders: Vec<PathBuf>,
     /// Whether vendors were imported.
-    pub(super) needs_docker: bool,
+    pub needs_docker: bool,
     /// Ports that were given to services.
-    pub(super) ports: Vec<(String, u16)>,
+    pub ports: Vec<(String, u16)>,
     /// How many services and vendors the project will have.
-    pub(super) services: usize,
+    pub services: usize,
 }
 
 /// What a file named by `--from` holds.
@@ -42,7 +42,7 @@ enum Import {
 }
 
 /// Looks at `dir` and decides.
-pub(super) fn make(dir: &Path, from: Option<&Path>) -> Result<Plan> {
+pub fn make(dir: &Path, from: Option<&Path>) -> Result<Plan> {
     let mut plan = Plan::default();
     let import = match from {
         Some(from) => import(dir, from, &mut plan)?,

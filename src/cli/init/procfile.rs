@@ -59,8 +59,12 @@ fn entry(name: ServiceName, command: &str, port: u16) -> Entry {
     };
     let is_setting = |word: &&String| word.split_once('=').is_some_and(|(key, _)| is_variable(key));
     let settings = words.iter().take_while(is_setting).count();
-    let env =
-        words[..settings].iter().filter_map(|w| w.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+    let mut env: Vec<(String, String)> = Vec::new();
+    for (key, value) in words[..settings].iter().filter_map(|word| word.split_once('=')) {
+        // As in a shell, the last one holds.
+        env.retain(|(earlier, _)| earlier != key);
+        env.push((key.to_owned(), value.to_owned()));
+    }
     let words = words[settings..].to_vec();
     let what = match words.as_slice() {
         [] => What::Command(shell(command)),
@@ -187,6 +191,12 @@ mod tests {
             What::Command(argv) => argv,
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn of_two_equal_settings_the_last_holds() {
+        let (entries, _) = parse("web: A=1 B=2 A=3 ./web");
+        assert_eq!(entries[0].env, [("B".to_owned(), "2".to_owned()), ("A".to_owned(), "3".to_owned())]);
     }
 
     #[test]

@@ -101,6 +101,7 @@ impl Engine {
             });
             self.built_one(&key, result, shared, now, out);
         }
+        self.forget_builds();
     }
 
     fn built_one(
@@ -137,6 +138,19 @@ impl Engine {
         };
         let service = build.spec.service.clone();
         self.say(&service, message, now, out);
+    }
+
+    /// A build that cannot be started now is tried again by its worker; a person is told why it takes so long, once.
+    pub(super) fn build_waits(&mut self, run: RunId, words: &str, now: Moment, out: &mut Vec<Effect>) {
+        let Some(Owner::Builds(keys)) = self.runs.get(&run) else { return };
+        let services: Vec<_> = keys.iter().filter_map(|key| Some(self.builds.get(key)?.spec.service.clone())).collect();
+        let message = format!("the build waits, and is tried again: {words}");
+        for service in services {
+            let newest = self.services.get(&service).and_then(|service| service.happenings.back());
+            if newest.is_none_or(|newest| newest.message != message) {
+                self.say(&service, message.clone(), now, out);
+            }
+        }
     }
 
     /// A build that never ran, or whose run was lost.

@@ -7,7 +7,7 @@ use super::{Effect, Engine, Moment, Owner, Slot, TimerId};
 use crate::supervisor::snapshot::{ExitView, Reason};
 use crate::task::id::{InstanceId, RunId, ServiceName};
 use crate::task::restart::{self, Failure, RestartPolicy, Verdict};
-use crate::task::spec::{Condition, Desired, Kind};
+use crate::task::spec::{Condition, Desired, Kind, Limits, size_words};
 use crate::task::state::{Input, TaskState};
 use crate::worker::{Holder, Outcome, RunReport, Signal, StartFailure, Trouble};
 
@@ -28,6 +28,7 @@ impl Engine {
             (Some(Owner::Builds(_)), RunReport::Exited(_)) => {
                 self.build_lost(run, "the build was interrupted", now, out)
             }
+            (Some(Owner::Builds(_)), RunReport::Waiting(Some(words))) => self.build_waits(run, &words, now, out),
             (Some(Owner::Builds(_)), _) => {}
             (Some(Owner::Slot(id)), report) => {
                 let id = id.clone();
@@ -44,6 +45,7 @@ impl Engine {
             RunReport::Ready(_) if self.is_job(&id.service) => {}
             RunReport::Ready(ready) => self.ready(id, ready, now, out),
             RunReport::Dead(why) => self.dead(id, &why, now, out),
+            RunReport::Stopping => self.is_ending(id, now),
             RunReport::Built(_) => {}
             RunReport::Started { pid } => {
                 let Some(slot) = self.slot(id) else { return };
@@ -53,10 +55,33 @@ impl Engine {
                     run.pid = Some(pid);
                 }
             }
+            RunReport::Note(message) => self.note(&id.service, message, now, out),
+            RunReport::Limits(limits) => self.limited(id, limits, now, out),
             RunReport::Listening(listening) => self.with_run(id, |run| run.listening = listening),
             RunReport::Trouble(trouble, words) => self.trouble(id, trouble, words, now, out),
             RunReport::Waiting(waiting) => self.with_run(id, |run| run.waiting = waiting),
             RunReport::Holder(holder) => self.with_run(id, |run| run.holder = holder.as_ref().map(holder_words)),
+        }
+    }
+
+    /// A person is told once why limits are not enforced, and again when the reason is another.
+    fn limited(&mut self, id: &InstanceId, limits: Limits, now: Moment, out: &mut Vec<Effect>) {
+        let Some(slot) = self.slot(id) else { return };
+        let told = std::mem::replace(&mut slot.unenforced, limits.unenforced.clone());
+        let untold = limits.unenforced.clone().filter(|why| told.as_ref() != Some(why));
+        self.with_run(id, |run| run.limits = Some(limits));
+        if let Some(why) = untold {
+            let message = format!("{id}: its limits are not enforced: {why}; `orchestra doctor` says what helps");
+            self.say(&id.service.clone(), message, now, out);
+        }
+    }
+
+    /// Somebody else ends it, most likely a supervisor that died meanwhile: that is a wanted stop, and what is wanted is started again after it.
+    fn is_ending(&mut self, id: &InstanceId, now: Moment) {
+        let Some(slot) = self.slot(id) else { return };
+        slot.step(Input::Terminate, now);
+        if let Some(run) = &mut slot.run {
+            run.ending.get_or_insert(Reason::Stopped);
         }
     }
 
@@ -76,6 +101,8 @@ impl Engine {
         };
         let message = match (trouble, before, words) {
             (Trouble::Debugged, _, _) => return,
+            (Trouble::Escaped, None, Some(words)) => format!("{id}: {words}"),
+            (Trouble::Escaped, _, _) => return,
             (_, None, Some(words)) => format!("{id} is {}: {words}", trouble.word()),
             (_, Some(_), None) => format!("{id} is no longer {}", trouble.word()),
             (_, Some(_), Some(_)) | (_, None, None) => return,
@@ -122,7 +149,9 @@ impl Engine {
 
     fn dead(&mut self, id: &InstanceId, why: &str, now: Moment, out: &mut Vec<Effect>) {
         let Some(slot) = self.slot(id) else { return };
-        slot.terminate(Reason::FailedProbe, now, out);
+        if !slot.terminate(Reason::FailedProbe, now, out) {
+            return;
+        }
         self.say(&id.service.clone(), format!("{id} is restarted: its liveness probe failed: {why}"), now, out);
     }
 
@@ -163,7 +192,8 @@ impl Engine {
         let how = slot.killed_words();
         // A clean end after a failed liveness probe is still the end of a service that was not well.
         let success = outcome.code == Some(0) && reason != Reason::FailedProbe;
-        let words = format!("{id} {}", ended_words(outcome));
+        let ending = ended_words(outcome, ended.limits.as_ref());
+        let words = format!("{id} {ending}");
         match reason {
             _ if !wanted => {
                 slot.step(Input::EndedUnwanted, now);
@@ -179,7 +209,7 @@ impl Engine {
             _ => {
                 slot.trouble = Some(match reason {
                     Reason::FailedProbe => "its liveness probe failed".to_owned(),
-                    _ => ended_words(outcome),
+                    _ => ending,
                 });
                 self.failed_once(id, Some(&ended), &policy, now, out);
             }
@@ -212,6 +242,7 @@ impl Engine {
     fn excuse(&mut self, id: &InstanceId, policy: &RestartPolicy, now: Moment, out: &mut Vec<Effect>) {
         let Some(slot) = self.slot(id) else { return };
         if policy.mode == restart::RestartMode::No {
+            slot.trouble = Some("it ended while something it needs was not ready".to_owned());
             slot.step(Input::EndedFailed, now);
             return;
         }
@@ -307,12 +338,7 @@ impl Engine {
     /// Something it declared to need ready is not ready now.
     fn lacks_a_dependency(&self, name: &ServiceName) -> bool {
         let Some(service) = self.services.get(name) else { return false };
-        service.spec.needs.iter().any(|need| {
-            need.condition == Condition::Ready
-                && self.services.get(&need.service).is_some_and(|other| {
-                    other.slots.values().any(|slot| !matches!(slot.state, TaskState::Ready | TaskState::Done))
-                })
-        })
+        service.spec.needs.iter().any(|need| need.condition == Condition::Ready && !self.is_met(need, true))
     }
 }
 
@@ -327,22 +353,23 @@ impl Slot {
     /// How its newest end came about, where SIGKILL had to help.
     pub(super) fn killed_words(&self) -> Option<String> {
         let exit = self.exits.last().filter(|exit| exit.killed)?;
-        let who = if exit.signal == Some(9) { "it" } else { "a process it left behind" };
+        let who = if exit.code.is_none() { "it" } else { "a process it left behind" };
         Some(match self.grace.unwrap_or(self.launch.stop.grace) {
             Duration::ZERO => format!("{who} was killed at once"),
             grace => format!("{who} was killed after the grace of {grace:?}"),
         })
     }
 
-    /// Tells the present run to end.
-    pub(super) fn terminate(&mut self, reason: Reason, now: Moment, out: &mut Vec<Effect>) {
+    /// Tells the present run to end; `false` when there is none, or it was told before.
+    pub(super) fn terminate(&mut self, reason: Reason, now: Moment, out: &mut Vec<Effect>) -> bool {
         if !self.step(Input::Terminate, now) {
-            return;
+            return false;
         }
         if let Some(run) = &mut self.run {
             run.ending = Some(reason);
             out.push(Effect::Signal { run: run.id, signal: Signal::Stop { grace: self.grace } });
         }
+        true
     }
 }
 
@@ -365,10 +392,14 @@ fn outcome_reason(outcome: &Outcome) -> Reason {
 }
 
 /// `exited with code 2`, `was ended by signal 9`, …
-fn ended_words(outcome: &Outcome) -> String {
+fn ended_words(outcome: &Outcome, limits: Option<&Limits>) -> String {
+    let memory = limits.filter(|limits| limits.unenforced.is_none()).and_then(|limits| limits.memory);
     match outcome {
         Outcome { lost: true, .. } => "was lost: its shim died".to_owned(),
-        Outcome { oom: true, .. } => "was ended by the kernel: out of memory".to_owned(),
+        Outcome { oom: true, .. } => match memory {
+            Some(bytes) => format!("was killed by the kernel: it used more than {}", size_words(bytes)),
+            None => "was killed by the kernel: out of memory".to_owned(),
+        },
         Outcome { signal: Some(signal), .. } => format!("was ended by signal {signal}"),
         Outcome { code: Some(code), .. } => format!("exited with code {code}"),
         Outcome { .. } => "ended".to_owned(),

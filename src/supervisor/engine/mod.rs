@@ -4,7 +4,11 @@
 //! bring the two together. Every decision can so be tested without a process.
 
 mod builds;
+#[cfg(test)]
+mod checks;
 mod ends;
+#[cfg(test)]
+mod random;
 mod reconcile;
 mod requests;
 mod settle;
@@ -12,16 +16,18 @@ mod slot;
 #[cfg(test)]
 mod tests;
 mod view;
+#[cfg(test)]
+mod world;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Happening;
-use super::snapshot::ExitView;
+use super::snapshot::{ExitView, Note};
 use crate::scheduler::{Node, Scheduler};
 use crate::task::id::{Artifact, BuildKey, InstanceId, RunId, ServiceName, Settings};
-use crate::task::spec::{BuildSpec, Desired, ServiceSpec};
+use crate::task::spec::{BuildSpec, Desired, RunSpec, ServiceSpec};
 use crate::task::state::TaskState;
 use crate::worker::{BuildFailure, RunReport, Signal, Work};
 pub use slot::Slot;
@@ -46,6 +52,8 @@ pub struct Adoption {
     pub run: RunId,
     /// Which copy it is.
     pub instance: InstanceId,
+    /// What it would be started with now, or just enough to watch it where that is not known.
+    pub launch: Arc<RunSpec>,
     /// What it was started with.
     pub settings: Settings,
     /// What its binary was made of.
@@ -134,6 +142,18 @@ pub enum Event {
     },
     /// This supervisor follows on one that died.
     Resume(Resume),
+    /// The strays of these services are looked for: none of their copies is started meanwhile.
+    Hunt {
+        /// Whose.
+        services: Vec<ServiceName>,
+    },
+    /// That is over.
+    Hunted {
+        /// Whose strays were looked for.
+        services: Vec<ServiceName>,
+        /// What was done about each stray, one sentence.
+        said: Vec<(ServiceName, String)>,
+    },
     /// A worker reports.
     Report(RunId, RunReport),
     /// A timer that was armed is due.
@@ -203,10 +223,9 @@ pub struct Build {
     pub failure: Option<BuildFailure>,
 }
 
-/// A restart that waits for its builds.
+/// A restart that waits for the builds of its services: these copies are replaced together or not at all.
 struct Gate {
-    builds: Vec<BuildKey>,
-    instances: Vec<InstanceId>,
+    instances: BTreeSet<InstanceId>,
 }
 
 /// What a run belongs to.
@@ -222,6 +241,11 @@ pub struct Engine {
     runs: HashMap<RunId, Owner>,
     timers: HashMap<TimerId, InstanceId>,
     gates: Vec<Gate>,
+    /// Hunts for strays that are under way, by service.
+    hunts: BTreeMap<ServiceName, u32>,
+    /// What whoever waits for a request should read, newest last.
+    notes: VecDeque<Note>,
+    n_notes: u64,
     /// Of services that were not told yet.
     past: BTreeMap<ServiceName, Past>,
     nodes: Vec<Node>,
@@ -233,6 +257,8 @@ pub struct Engine {
 
 /// How many happenings of a service are kept for `why`.
 const HAPPENINGS: usize = 50;
+/// How many notes are kept for whoever waits for a request: more than a command is likely to cause between two looks.
+const NOTES: usize = 200;
 
 impl Engine {
     /// An engine that knows no service yet. Runs are numbered from `next_run`.
@@ -243,6 +269,9 @@ impl Engine {
             runs: HashMap::new(),
             timers: HashMap::new(),
             gates: Vec::new(),
+            hunts: BTreeMap::new(),
+            notes: VecDeque::new(),
+            n_notes: 0,
             past: BTreeMap::new(),
             nodes,
             scheduler,
@@ -271,6 +300,8 @@ impl Engine {
             Event::Kill { instances, signal } => self.kill(&instances, signal, out),
             Event::Known { specs } => self.know(specs),
             Event::Resume(resume) => self.resume(resume, out),
+            Event::Hunt { services } => self.hunt(services),
+            Event::Hunted { services, said } => self.hunted(&services, said, now, out),
             Event::Report(run, report) => self.report(run, report, now, out),
             Event::Timer(timer) => self.timer(timer, now),
         }
@@ -322,6 +353,42 @@ impl Engine {
             entry.happenings.push_back(Happening { at_us: now.wall_us, message: message.clone() });
         }
         out.push(Effect::Say { service: service.clone(), message });
+    }
+
+    /// Says something that whoever waits for a request about the service should read, too.
+    fn note(&mut self, service: &ServiceName, message: String, now: Moment, out: &mut Vec<Effect>) {
+        if self.notes.len() == NOTES {
+            self.notes.pop_front();
+        }
+        self.n_notes += 1;
+        let note = Note { number: self.n_notes, seq: self.seq + 1, service: service.clone(), message: message.clone() };
+        self.notes.push_back(note);
+        self.say(service, message, now, out);
+    }
+
+    fn hunt(&mut self, services: Vec<ServiceName>) {
+        for service in services {
+            *self.hunts.entry(service).or_default() += 1;
+        }
+    }
+
+    fn hunted(
+        &mut self,
+        services: &[ServiceName],
+        said: Vec<(ServiceName, String)>,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        for (service, message) in said {
+            self.note(&service, message, now, out);
+        }
+        for service in services {
+            let left = self.hunts.get(service).map_or(0, |n| n.saturating_sub(1));
+            match left {
+                0 => drop(self.hunts.remove(service)),
+                left => drop(self.hunts.insert(service.clone(), left)),
+            }
+        }
     }
 
     fn arm(&mut self, instance: &InstanceId, after: Duration, out: &mut Vec<Effect>) -> TimerId {

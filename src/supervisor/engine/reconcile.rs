@@ -42,7 +42,11 @@ impl Engine {
     /// Restarts whose builds are all done: every copy of theirs is to be replaced. One failed build drops the whole restart.
     fn open_gates(&mut self, now: Moment) {
         for gate in std::mem::take(&mut self.gates) {
-            let builds = || gate.builds.iter().filter_map(|key| self.builds.get(key));
+            let builds = || {
+                let services: BTreeSet<&ServiceName> = gate.instances.iter().map(|id| &id.service).collect();
+                let services = services.into_iter().filter_map(|name| self.services.get(name));
+                services.filter_map(|service| self.builds.get(&service.spec.build.as_ref()?.key))
+            };
             if builds().any(|build| build.is_pending()) {
                 self.gates.push(gate);
             } else if builds().all(|build| build.state == TaskState::Done) {
@@ -55,10 +59,18 @@ impl Engine {
         let Some(service) = self.services.get_mut(&id.service) else { return };
         if service.desired == Desired::Down {
             service.desired = if service.spec.kind == Kind::Job { Desired::Once } else { Desired::Up };
+            // Who asks for one copy of a stopped service gets that copy; each one asked for is released below.
+            service.slots.values_mut().for_each(|slot| slot.held = true);
         }
+        let target = service.spec.runs.get(id.index() as usize).cloned();
         let Some(slot) = service.slots.get_mut(&id.number).filter(|slot| !slot.surplus) else { return };
         slot.pardon();
-        if slot.run.is_some() {
+        if let (None | Some(TaskState::Stopping), Some(target)) = (slot.run.as_ref().map(|_| slot.state), target) {
+            slot.launch = target;
+        }
+        if slot.state == TaskState::Stopping {
+            slot.expect_again();
+        } else if slot.run.is_some() {
             slot.check = false;
             slot.replace = Some(Reason::Stopped);
         } else {
@@ -77,12 +89,20 @@ impl Engine {
             let artifact = build.and_then(|build| build.artifact.as_ref());
             for slot in service.slots.values_mut().filter(|slot| slot.check) {
                 slot.check = false;
-                let (Some(run), Some(target)) = (&slot.run, service.spec.runs.get(slot.id.index() as usize)) else {
+                let Some(target) = service.spec.runs.get(slot.id.index() as usize) else { continue };
+                let Some(run) = &slot.run else {
+                    // It ended meanwhile.
+                    if !failed {
+                        slot.launch = target.clone();
+                    }
                     continue;
                 };
                 let changed = run.settings != target.settings || (build.is_some() && run.artifact.as_ref() != artifact);
                 if changed && !failed {
                     slot.replace = Some(Reason::Rerun);
+                } else if slot.launch.settings != run.settings && run.settings == target.settings {
+                    // Taken over from an earlier supervisor, and by now wanted as it runs.
+                    slot.launch = target.clone();
                 }
             }
         }
@@ -91,6 +111,11 @@ impl Engine {
     /// Tells marked copies to end: one at a time where there are several and they serve.
     fn replace_marked(&mut self, now: Moment, out: &mut Vec<Effect>) {
         for service in self.services.values_mut() {
+            let build = service.spec.build.as_ref().and_then(|spec| self.builds.get(&spec.key));
+            // While it is built anew, and when that failed, what serves goes on serving.
+            if build.is_some_and(|build| build.state != TaskState::Done) {
+                continue;
+            }
             let marked: Vec<u32> =
                 service.slots.values().filter(|slot| slot.replace.is_some()).map(|slot| slot.id.number).collect();
             for number in marked {
@@ -103,6 +128,9 @@ impl Engine {
                 } else if alone || slot.state != TaskState::Ready {
                     slot.launch = target;
                     if let Some(reason) = slot.replace.take() {
+                        // What follows is something else, and has failed at nothing.
+                        slot.failures.clear();
+                        slot.on_trial = false;
                         slot.terminate(reason, now, out);
                     }
                 }
@@ -157,6 +185,9 @@ impl Engine {
         let Some(slot) = service.slots.get(&id.number) else { return };
         let build = service.spec.build.as_ref().and_then(|spec| self.builds.get(&spec.key));
         if build.is_some_and(|build| build.is_pending()) {
+            return;
+        }
+        if self.hunts.contains_key(&id.service) {
             return;
         }
         // What served beside a newer build that failed and then ended by itself is started again as it was.

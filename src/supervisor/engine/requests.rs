@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::slot::Run;
 use super::{Adoption, Build, Effect, Engine, Gate, Moment, Owner, Resume, Service, Slot};
+use crate::supervisor::snapshot::Reason;
 use crate::task::id::{Artifact, BuildKey, InstanceId, RunId, ServiceName, Settings};
 use crate::task::spec::{BuildSpec, Desired, Kind, ServiceSpec};
 use crate::task::state::{Input, TaskState};
@@ -41,14 +42,15 @@ impl Engine {
         groups: BTreeMap<BuildKey, u64>,
         only: &BTreeSet<InstanceId>,
     ) {
-        let mut gate = Gate { builds: Vec::new(), instances: Vec::new() };
+        let mut gate = Gate { instances: BTreeSet::new() };
         for spec in specs {
             self.want_build(spec.build.as_ref(), &groups);
-            gate.builds.extend(spec.build.as_ref().map(|build| build.key.clone()));
             let chosen = |id: &InstanceId| only.is_empty() || only.contains(id);
             gate.instances.extend(spec.runs.iter().map(|run| run.instance.clone()).filter(|id| chosen(id)));
             self.take_spec(spec);
         }
+        // Who asks for the same and more once again is answered once.
+        self.gates.retain(|earlier| !earlier.instances.is_subset(&gate.instances));
         self.gates.push(gate);
         self.forget_builds();
     }
@@ -66,7 +68,10 @@ impl Engine {
     pub(super) fn rescale(&mut self, specs: Vec<ServiceSpec>) {
         for spec in specs {
             let runs = spec.runs.len();
-            if spec.build.as_ref().is_some_and(|build| !self.builds.contains_key(&build.key)) {
+            let is_built = |build: &BuildSpec| {
+                self.builds.get(&build.key).is_some_and(|build| build.is_pending() || build.state == TaskState::Done)
+            };
+            if !spec.build.as_ref().is_some_and(is_built) {
                 self.want_build(spec.build.as_ref(), &BTreeMap::new());
             }
             let service = self.take_spec(spec);
@@ -79,6 +84,7 @@ impl Engine {
                 slot.want(false);
             }
         }
+        self.forget_builds();
     }
 
     /// `stop`: dependants first, which [`Engine::reconcile`] sees to.
@@ -103,8 +109,15 @@ impl Engine {
                 hasten(slot, grace, out);
             }
         }
-        self.gates.retain(|gate| !gate.instances.iter().any(|id| services.contains(&id.service)));
-        self.unqueue_builds();
+        let copy_stops = |id: &InstanceId| {
+            services.contains(&id.service)
+                && (only.contains(id) || !only.iter().any(|other| other.service == id.service))
+        };
+        for gate in &mut self.gates {
+            gate.instances.retain(|id| !copy_stops(id));
+        }
+        self.gates.retain(|gate| !gate.instances.is_empty());
+        self.unqueue_builds(services);
     }
 
     /// `kill`: a signal, nothing more.
@@ -125,6 +138,8 @@ impl Engine {
             self.want_found_build(spec.build.as_ref(), &resume.artifacts);
             self.take_spec(spec).desired = desired;
         }
+        // What only runs on to be ended needs no binary.
+        self.unqueue_builds(&names.iter().cloned().collect());
         for adoption in resume.adoptions {
             self.adopt(adoption);
         }
@@ -189,13 +204,7 @@ impl Engine {
         self.next_run = self.next_run.max(adoption.run.0 + 1);
         let Some(service) = self.services.get_mut(&adoption.instance.service) else { return };
         let surplus = adoption.instance.number as usize > service.spec.runs.len();
-        let Some(pattern) = service.spec.runs.get(adoption.instance.index() as usize).or(service.spec.runs.last())
-        else {
-            return;
-        };
-        let mut launch = (**pattern).clone();
-        launch.instance = adoption.instance.clone();
-        let slot = service.slots.entry(adoption.instance.number).or_insert_with(|| Slot::new(Arc::new(launch)));
+        let slot = service.slots.entry(adoption.instance.number).or_insert_with(|| Slot::new(adoption.launch.clone()));
         if slot.run.is_some() {
             return;
         }
@@ -220,7 +229,8 @@ impl Engine {
         for run in &spec.runs {
             let slot = service.slots.entry(run.instance.number).or_insert_with(|| Slot::new(run.clone()));
             slot.surplus = false;
-            if slot.run.is_none() {
+            // A copy that is about to end is not kept, so what follows it begins with what is wanted now.
+            if slot.run.is_none() || slot.state == TaskState::Stopping {
                 slot.launch = run.clone();
             }
             if let Some((restarts, exits)) = past.copies.get(&run.instance.number) {
@@ -251,20 +261,23 @@ impl Engine {
     }
 
     /// Builds of settings nobody has any more.
-    fn forget_builds(&mut self) {
+    pub(super) fn forget_builds(&mut self) {
         let used: BTreeSet<&BuildKey> =
             self.services.values().filter_map(|service| service.spec.build.as_ref()).map(|build| &build.key).collect();
         self.builds.retain(|key, build| build.run.is_some() || used.contains(key));
     }
 
-    /// Builds that wait and that nobody wants any more.
-    fn unqueue_builds(&mut self) {
-        let gated: BTreeSet<&BuildKey> = self.gates.iter().flat_map(|gate| &gate.builds).collect();
-        for (key, build) in self.builds.iter_mut().filter(|(_, build)| build.state == TaskState::Queued) {
-            let wanted = self.services.values().any(|service| {
-                service.desired != Desired::Down && service.spec.build.as_ref().is_some_and(|spec| spec.key == *key)
-            });
-            if !wanted && !gated.contains(key) {
+    /// Builds of these services that wait and that nobody wants any more.
+    fn unqueue_builds(&mut self, stopped: &BTreeSet<ServiceName>) {
+        let key = |service: &Service| service.spec.build.as_ref().map(|build| build.key.clone());
+        let wanted: BTreeSet<BuildKey> = self
+            .services
+            .values()
+            .filter(|service| service.desired != Desired::Down || self.is_gated(service))
+            .filter_map(key)
+            .collect();
+        for key in stopped.iter().filter_map(|name| key(self.services.get(name)?)).filter(|key| !wanted.contains(key)) {
+            if let Some(build) = self.builds.get_mut(&key).filter(|build| build.state == TaskState::Queued) {
                 build.step(Input::Forget);
             }
         }
@@ -274,6 +287,7 @@ impl Engine {
 impl Slot {
     /// Wants a run, or the running copy checked against what is wanted.
     fn want(&mut self, again: bool) {
+        self.grace = None;
         match self.state {
             TaskState::Done if !again => {}
             TaskState::Idle | TaskState::Done | TaskState::Failed | TaskState::Crashloop | TaskState::Backoff => {
@@ -286,7 +300,17 @@ impl Slot {
                 self.check = true;
             }
             // Its end is under way; being wanted, it is started again after it.
-            TaskState::Stopping => self.held = false,
+            TaskState::Stopping => self.expect_again(),
+        }
+    }
+
+    /// A copy that is already ending shall be followed by another one, whatever it was told to end for.
+    pub(super) fn expect_again(&mut self) {
+        self.held = false;
+        self.failures.clear();
+        self.on_trial = false;
+        if let Some(run) = &mut self.run {
+            run.ending = Some(Reason::Stopped);
         }
     }
 }
@@ -314,6 +338,7 @@ impl Run {
             was_ready: false,
             healthy: None,
             listening: Vec::new(),
+            limits: None,
             troubles: BTreeMap::new(),
             waiting: None,
             holder: None,

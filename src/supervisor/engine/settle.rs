@@ -44,6 +44,9 @@ impl Engine {
             // A build that failed is no concern of a service that is not wanted.
             return if busy || build.is_some_and(|build| build.is_pending()) { Settled::Pending } else { Settled::Met };
         }
+        if self.hunts.contains_key(&service.spec.name) {
+            return Settled::Pending;
+        }
         if let Some(pending) = self.pending_work(service) {
             return pending;
         }
@@ -72,7 +75,7 @@ impl Engine {
         }
     }
 
-    fn is_gated(&self, service: &Service) -> bool {
+    pub(super) fn is_gated(&self, service: &Service) -> bool {
         self.gates.iter().any(|gate| gate.instances.iter().any(|id| id.service == service.spec.name))
     }
 
@@ -102,6 +105,9 @@ impl Engine {
             let other = self.services.get(&need.service)?;
             if other.desired == Desired::Down {
                 return Some(format!("it needs `{}`, which is stopped", need.service));
+            }
+            if other.slots.values().all(|slot| slot.surplus || slot.held) {
+                return Some(format!("it needs `{}`, of which no copy is wanted", need.service));
             }
             match done.get(&need.service)? {
                 Settled::Failed(_) => Some(format!("it needs `{}`, which {}", need.service, bad_word(other))),

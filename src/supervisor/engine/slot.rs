@@ -8,7 +8,7 @@ use super::{Moment, TimerId};
 use crate::supervisor::snapshot::{ExitView, Reason};
 use crate::task::id::{Artifact, InstanceId, RunId, Settings};
 use crate::task::restart::Failure;
-use crate::task::spec::RunSpec;
+use crate::task::spec::{Limits, RunSpec};
 use crate::task::state::{Input, TaskState};
 use crate::worker::Trouble;
 
@@ -30,6 +30,8 @@ pub struct Run {
     pub healthy: Option<bool>,
     /// What its group listens on.
     pub listening: Vec<String>,
+    /// What it is held to, and whether it is.
+    pub limits: Option<Limits>,
     /// What it suffers from, each in one sentence; the gravest first.
     pub troubles: BTreeMap<Trouble, String>,
     /// What its readiness probe last said while it did not say yes.
@@ -81,6 +83,8 @@ pub struct Slot {
     pub restarts: u32,
     /// Why it cannot start, or failed; one sentence.
     pub trouble: Option<String>,
+    /// Why the limits of the newest run that has some are not enforced, as it was told.
+    pub unenforced: Option<String>,
     /// When the present or last run was started, microseconds since 1970.
     pub started_us: Option<i64>,
     /// The newest run's id.
@@ -113,6 +117,7 @@ impl Slot {
             on_trial: false,
             restarts: 0,
             trouble: None,
+            unenforced: None,
             started_us: None,
             last_run: None,
             exits: Vec::new(),

@@ -13,15 +13,15 @@ use crate::task::restart::RestartPolicy;
 use crate::task::spec::*;
 use crate::worker::Outcome;
 
-fn name(text: &str) -> ServiceName {
+pub(super) fn name(text: &str) -> ServiceName {
     ServiceName::fold(text).unwrap()
 }
 
-fn id(text: &str) -> InstanceId {
+pub(super) fn id(text: &str) -> InstanceId {
     InstanceId::parse(text).unwrap()
 }
 
-fn run_spec(service: &str, number: u32, settings: &str) -> Arc<RunSpec> {
+pub(super) fn run_spec(service: &str, number: u32, settings: &str) -> Arc<RunSpec> {
     let probe = Probe {
         target: ProbeTarget::Started,
         interval: None,
@@ -49,7 +49,7 @@ fn run_spec(service: &str, number: u32, settings: &str) -> Arc<RunSpec> {
 }
 
 /// `service("api", 2, &["db"])`: two copies, needs db ready, built from its own package.
-fn service(service: &str, scale: u32, needs: &[&str]) -> ServiceSpec {
+pub(super) fn service(service: &str, scale: u32, needs: &[&str]) -> ServiceSpec {
     let build = BuildSpec {
         key: BuildKey(service.into()),
         service: name(service),
@@ -71,11 +71,11 @@ fn service(service: &str, scale: u32, needs: &[&str]) -> ServiceSpec {
     }
 }
 
-fn job(text: &str) -> ServiceSpec {
+pub(super) fn job(text: &str) -> ServiceSpec {
     ServiceSpec { kind: Kind::Job, ..service(text, 1, &[]) }
 }
 
-fn with_settings(mut spec: ServiceSpec, settings: &str) -> ServiceSpec {
+pub(super) fn with_settings(mut spec: ServiceSpec, settings: &str) -> ServiceSpec {
     spec.runs = spec.runs.iter().map(|run| run_spec(spec.name.as_str(), run.instance.number, settings)).collect();
     spec
 }
@@ -571,6 +571,7 @@ fn a_resumed_fleet_keeps_what_runs_and_starts_what_died() {
     let adoption = Adoption {
         run: RunId(41),
         instance: id("api.1"),
+        launch: run_spec("api", 1, "s1"),
         settings: Settings("s1".into()),
         artifact: Some(Artifact("api-1".into())),
         started_us: 5,
@@ -647,111 +648,171 @@ fn stale_timers_and_reports_miss() {
     assert!(world.engine.is_idle());
 }
 
-mod random {
-    use super::*;
-    use proptest::prelude::*;
+#[test]
+fn a_start_during_a_stop_brings_the_settings_it_came_with() {
+    let mut world = World::new();
+    world.start(&[service("api", 1, &[])]);
+    world.kind();
+    world.stop(&["api"]);
+    world.start(&[with_settings(service("api", 1, &[]), "s2")]);
+    world.kind();
+    let run = world.run_of("api.1");
+    assert!(matches!(&world.live[&run], Work::Run { spec, .. } if spec.settings.0 == "s2"));
+}
 
-    #[derive(Clone, Debug)]
-    enum Step {
-        Start(u8),
-        Stop(u8),
-        Restart(u8),
-        Scale(u8, u32),
-        Break(bool),
-        Build,
-        Up(u8),
-        Unready(u8),
-        Exit(u8, i32),
-        Pass(u64),
+#[test]
+fn a_scale_builds_what_was_never_built() {
+    let mut world = World::new();
+    world.start(&[service("api", 1, &[]), service("web", 1, &[])]);
+    world.stop(&["web"]);
+    world.event(Event::Scale { specs: vec![service("web", 2, &[])] });
+    world.kind();
+    assert_eq!(world.live_names(), "api.1 web.1 web.2");
+    assert!(world.live.values().all(|work| matches!(work, Work::Run { artifact: Some(_), .. })));
+}
+
+#[test]
+fn a_stop_of_one_does_not_cut_short_the_restart_of_the_others() {
+    let mut world = World::new();
+    let fleet = [service("api", 1, &[]), service("web", 1, &[])];
+    world.start(&fleet);
+    world.kind();
+    let before = world.run_of("api.1");
+    world.event(Event::Restart { specs: fleet.to_vec(), groups: BTreeMap::new(), only: BTreeSet::new() });
+    world.stop(&["web"]);
+    world.kind();
+    assert_eq!(world.live_names(), "api.1");
+    assert_ne!(world.run_of("api.1"), before);
+}
+
+#[test]
+fn a_restart_waits_for_the_build_of_a_later_start_too() {
+    let mut world = World::new();
+    world.start(&[service("api", 1, &[])]);
+    world.kind();
+    let before = world.run_of("api.1");
+    let specs = vec![service("api", 1, &[])];
+    world.event(Event::Restart { specs, groups: BTreeMap::new(), only: BTreeSet::new() });
+    let mut edited = service("api", 1, &[]);
+    edited.build.as_mut().unwrap().key = BuildKey("edited".into());
+    world.broken.insert("edited");
+    world.start(&[edited]);
+    world.kind();
+    assert_eq!(world.run_of("api.1"), before, "its new build failed, so it serves");
+}
+
+#[test]
+fn a_stop_of_another_leaves_a_waiting_build_in_its_place() {
+    let mut world = World::new();
+    let specs = vec![service("api", 1, &[]), service("web", 1, &[])];
+    world.event(Event::Build { specs, groups: BTreeMap::new() });
+    world.stop(&["api"]);
+    assert_eq!(world.settled("web"), Settled::Pending);
+    world.build_all();
+    assert_eq!(world.engine.builds[&BuildKey("web".into())].state, TaskState::Done);
+}
+
+#[test]
+fn what_an_earlier_supervisor_was_ending_is_followed_by_another() {
+    let mut world = World::new();
+    let adoption = |instance: &str| Adoption {
+        run: RunId(41),
+        instance: id(instance),
+        launch: run_spec("api", 1, "s1"),
+        settings: Settings("s1".into()),
+        artifact: Some(Artifact("api-1".into())),
+        started_us: 5,
+    };
+    world.live.insert(RunId(41), Work::Run { spec: run_spec("api", 1, "s1"), artifact: None });
+    world.event(Event::Resume(Resume {
+        services: vec![(service("api", 1, &[]), Desired::Up)],
+        artifacts: [(BuildKey("api".into()), Artifact("api-1".into()))].into(),
+        adoptions: vec![adoption("api.1")],
+        ..Resume::default()
+    }));
+    world.event(Event::Report(RunId(41), RunReport::Started { pid: 41 }));
+    world.event(Event::Report(RunId(41), RunReport::Stopping));
+    assert_eq!(world.state("api.1"), Shown::Stopping);
+    world.exit("api.1", 0);
+    world.kind();
+    assert_eq!(world.state("api.1"), Shown::Ready, "it was to be replaced, not to end");
+}
+
+#[test]
+fn what_runs_of_a_service_without_copies_is_taken_over_and_ended() {
+    let mut world = World::new();
+    world.live.insert(RunId(41), Work::Run { spec: run_spec("api", 1, "s1"), artifact: None });
+    world.event(Event::Resume(Resume {
+        services: vec![(service("api", 0, &[]), Desired::Down)],
+        adoptions: vec![Adoption {
+            run: RunId(41),
+            instance: id("api.1"),
+            launch: run_spec("api", 1, "s1"),
+            settings: Settings("s1".into()),
+            artifact: None,
+            started_us: 5,
+        }],
+        ..Resume::default()
+    }));
+    assert_eq!(world.stopping(), ["api.1"]);
+    world.kind();
+    assert!(world.engine.is_idle());
+}
+
+#[test]
+fn one_copy_of_a_stopped_service_is_one_copy() {
+    let mut world = World::new();
+    let specs = vec![service("api", 2, &[])];
+    world.event(Event::Restart { specs, groups: BTreeMap::new(), only: BTreeSet::from([id("api.2")]) });
+    world.kind();
+    assert_eq!(world.live_names(), "api.2");
+    assert_eq!(world.settled("api"), Settled::Met);
+}
+
+#[test]
+fn nothing_is_started_while_its_strays_are_looked_for() {
+    let mut world = World::new();
+    world.event(Event::Hunt { services: vec![name("api")] });
+    world.start(&[service("api", 2, &[]), service("web", 1, &[])]);
+    world.build_all();
+    assert_eq!(world.live_names(), "web.1");
+    // A second command asked, too: the first hunt's end is not enough.
+    world.event(Event::Hunt { services: vec![name("api")] });
+    world.event(Event::Hunted { services: vec![name("api")], said: Vec::new() });
+    assert_eq!(world.live_names(), "web.1");
+    let said = vec![(name("api"), "ended a stray".to_owned()), (name("gone"), "ended another".to_owned())];
+    world.event(Event::Hunted { services: vec![name("api")], said });
+    assert_eq!(world.live_names(), "api.1 api.2 web.1");
+    assert!(world.said.iter().any(|words| words == "ended a stray"));
+    let snapshot = world.engine.snapshot();
+    let notes: Vec<_> = snapshot.notes.iter().map(|note| (note.number, note.seq, note.message.as_str())).collect();
+    assert_eq!(notes, [(1, snapshot.seq, "ended a stray"), (2, snapshot.seq, "ended another")]);
+    let happened = world.engine.explain(&name("api")).unwrap().events;
+    assert!(happened.iter().any(|happening| happening.message == "ended a stray"));
+}
+
+#[test]
+fn a_hunt_holds_up_whoever_waits_and_no_stop() {
+    let mut world = World::new();
+    let settled = |world: &World| world.engine.snapshot().services[0].settled.clone();
+    world.start(&[service("api", 1, &[])]);
+    world.build_all();
+    let run = world.run_of("api.1");
+    world.event(Event::Report(run, RunReport::Started { pid: 7 }));
+    world.event(Event::Report(run, RunReport::Ready(true)));
+    assert_eq!(settled(&world), Settled::Met);
+    // A copy that is up is not touched, but the command stays to say what was found.
+    world.event(Event::Hunt { services: vec![name("api")] });
+    assert_eq!((settled(&world), world.live_names()), (Settled::Pending, "api.1".to_owned()));
+    world.event(Event::Report(run, RunReport::Note("a word".into())));
+    assert_eq!(world.engine.snapshot().notes.len(), 1);
+    world.stop(&["api"]);
+    world.live.remove(&run);
+    let outcome = Outcome { code: Some(0), signal: None, oom: false, lost: false, killed: false };
+    world.event(Event::Report(run, RunReport::Exited(outcome)));
+    assert_eq!(settled(&world), Settled::Met);
+    for _ in 0..2 {
+        world.event(Event::Hunted { services: vec![name("api")], said: Vec::new() });
     }
-
-    fn step() -> impl Strategy<Value = Step> {
-        prop_oneof![
-            (0..8u8).prop_map(Step::Start),
-            (0..8u8).prop_map(Step::Stop),
-            (0..8u8).prop_map(Step::Restart),
-            (0..3u8, 0..4u32).prop_map(|(s, n)| Step::Scale(s, n)),
-            any::<bool>().prop_map(Step::Break),
-            Just(Step::Build),
-            (0..9u8).prop_map(Step::Up),
-            (0..9u8).prop_map(Step::Unready),
-            (0..9u8, 0..2i32).prop_map(|(i, c)| Step::Exit(i, c)),
-            (1..70_000u64).prop_map(Step::Pass),
-        ]
-    }
-
-    fn fleet() -> Vec<ServiceSpec> {
-        vec![service("api", 2, &["db"]), service("db", 1, &[]), service("web", 1, &["api"])]
-    }
-
-    fn chosen(bits: u8) -> Vec<ServiceSpec> {
-        fleet().into_iter().enumerate().filter(|(n, _)| bits & (1 << n) != 0).map(|(_, spec)| spec).collect()
-    }
-
-    fn apply(world: &mut World, step: Step) {
-        let nth = |world: &World, n: u8| world.instances().get(n as usize).map(ToString::to_string);
-        match step {
-            Step::Start(bits) => world.start(&chosen(bits)),
-            Step::Stop(bits) => {
-                let names: Vec<String> = chosen(bits).iter().map(|s| s.name.to_string()).collect();
-                world.stop(&names.iter().map(String::as_str).collect::<Vec<_>>());
-            }
-            Step::Restart(bits) => {
-                world.event(Event::Restart { specs: chosen(bits), groups: BTreeMap::new(), only: BTreeSet::new() })
-            }
-            Step::Scale(which, n) => {
-                let names = ["api", "db", "web"];
-                let needs: &[&[&str]] = &[&["db"], &[], &["api"]];
-                let which = which as usize;
-                world.event(Event::Scale { specs: vec![service(names[which], n, needs[which])] });
-            }
-            Step::Break(broken) => {
-                world.broken = if broken { BTreeSet::from(["api"]) } else { BTreeSet::new() };
-                world.version += 1;
-            }
-            Step::Build => world.build_all(),
-            Step::Up(n) => {
-                if let Some(instance) = nth(world, n) {
-                    world.come_up(&instance);
-                }
-            }
-            Step::Unready(n) => {
-                if let Some(instance) = nth(world, n) {
-                    let run = world.run_of(&instance);
-                    world.event(Event::Report(run, RunReport::Ready(false)));
-                }
-            }
-            Step::Exit(n, code) => {
-                if let Some(instance) = nth(world, n) {
-                    world.exit(&instance, code);
-                }
-            }
-            Step::Pass(ms) => world.pass(Duration::from_millis(ms)),
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
-
-        /// Whatever happened, a start in a kind world brings everything up, and a stop brings everything down; `World::event` asserts on the way
-        /// that no instance ever has two runs and no run id is used twice.
-        #[test]
-        fn wanted_and_actual_meet_when_the_world_is_kind(steps in prop::collection::vec(step(), 0..60)) {
-            let mut world = World::new();
-            for step in steps {
-                apply(&mut world, step);
-            }
-            world.broken.clear();
-            world.start(&fleet());
-            world.kind();
-            for service in ["api", "db", "web"] {
-                prop_assert_eq!(world.settled(service), Settled::Met, "{}", service);
-            }
-            prop_assert_eq!(world.live_names(), "api.1 api.2 db.1 web.1");
-            world.stop(&["api", "db", "web"]);
-            world.kind();
-            prop_assert!(world.engine.is_idle());
-            prop_assert_eq!(world.live.len(), 0);
-        }
-    }
+    assert_eq!(world.live_names(), "");
 }

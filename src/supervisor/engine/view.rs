@@ -14,7 +14,8 @@ impl Engine {
             let settled = settled.remove(name).unwrap_or(Settled::Pending);
             self.service_view(service, settled)
         };
-        Snapshot { seq: self.seq, services: self.services.iter().map(view).collect() }
+        let services = self.services.iter().map(view).collect();
+        Snapshot { seq: self.seq, services, notes: self.notes.iter().cloned().collect() }
     }
 
     fn service_view(&self, service: &Service, settled: Settled) -> ServiceView {
@@ -64,6 +65,7 @@ impl Engine {
             last_exit: slot.exits.last().cloned(),
             healthy: run.and_then(|run| run.healthy),
             trouble: run.and_then(|run| run.troubles.keys().next()).map(|trouble| trouble.word()),
+            limits: run.and_then(|run| run.limits.clone()),
         }
     }
 

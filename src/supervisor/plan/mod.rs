@@ -17,6 +17,7 @@ use crate::project::{Project, load};
 use crate::scheduler::{self, Scheduler};
 use crate::shim::spec;
 use crate::store::intent::{self, DOWN, Intent};
+use crate::strays::{Hunt, Hunts};
 use crate::sys::home::Home;
 use crate::task::id::ServiceName;
 
@@ -28,6 +29,8 @@ pub(super) struct Plan {
     pub(super) services: Vec<ServiceName>,
     /// What a person should know.
     pub(super) notes: Vec<String>,
+    /// Strays to be looked for before anything of this is started.
+    pub(super) hunt: Option<Hunt>,
 }
 
 /// Knows the project and what is wanted of it.
@@ -38,11 +41,12 @@ pub(super) struct Planner {
     project: Option<Arc<Project>>,
     /// Services the engine was told of.
     told: BTreeSet<ServiceName>,
+    hunts: Arc<Hunts>,
 }
 
 impl Planner {
-    pub(super) fn new(home: Home, intents: BTreeMap<ServiceName, Intent>) -> Planner {
-        Planner { home, intents, project: None, told: BTreeSet::new() }
+    pub(super) fn new(home: Home, intents: BTreeMap<ServiceName, Intent>, hunts: Arc<Hunts>) -> Planner {
+        Planner { home, intents, project: None, told: BTreeSet::new(), hunts }
     }
 
     /// Plans one request; on an error nothing is changed.
@@ -64,6 +68,7 @@ impl Planner {
         let options = LoadOptions { config: config.map(ToOwned::to_owned), trust };
         let project = load::load(&self.home.root, &options).map_err(problem::error)?;
         let project = Arc::new(project);
+        self.hunts.learn(&project);
         self.project = Some(project.clone());
         Ok(project)
     }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::resolve::From;
-use super::wanted::{desired_word, offset_of, remember_caller, remember_flags, with_needs, without_vendors};
+use super::wanted::{desired_word, offset_of, remember_caller, remember_flags, without_vendors};
 use super::{Plan, Planner};
 use crate::error::{Error, Result};
 use crate::project::Project;
-use crate::project::select::{self, Selection};
+use crate::project::select::{self, Selection, with_needs};
 use crate::services::build;
 use crate::store::intent::{DOWN, Intent};
+use crate::strays::Hunt;
 use crate::supervisor::engine::Event;
 use crate::supervisor::{Request, StartFlags};
 use crate::task::id::{BuildKey, InstanceId, ServiceName};
@@ -38,10 +39,19 @@ impl Planner {
         let specs = self.resolve(&project, &reached, &wanted, None)?;
         let explicit = if request.select.is_empty() { BTreeSet::new() } else { chosen };
         self.save(wanted)?;
-        let services = specs.iter().map(|spec| spec.name.clone()).collect();
+        let services: Vec<ServiceName> = specs.iter().map(|spec| spec.name.clone()).collect();
         let groups = groups(&specs);
         let events = vec![self.known(&project, &reached), Event::Start { specs, groups, explicit }];
-        Ok(Plan { events, services, notes })
+        let hunt = self.hunt(&project, request, &services);
+        Ok(Plan { events, services, notes, hunt })
+    }
+
+    /// The strays of what a command starts.
+    fn hunt(&self, project: &Arc<Project>, request: &Request, services: &[ServiceName]) -> Option<Hunt> {
+        if services.is_empty() {
+            return None;
+        }
+        Some(self.hunts.asked(project, services.to_vec(), request.pid, &request.strays))
     }
 
     pub(super) fn restart(&mut self, request: &Request) -> Result<Plan> {
@@ -62,10 +72,11 @@ impl Planner {
         }
         let specs = self.resolve(&project, &names, &wanted, None)?;
         self.save(wanted)?;
-        let services = specs.iter().map(|spec| spec.name.clone()).collect();
+        let services: Vec<ServiceName> = specs.iter().map(|spec| spec.name.clone()).collect();
         let groups = groups(&specs);
         let events = vec![self.known(&project, &names), Event::Restart { specs, groups, only: copies(&selection) }];
-        Ok(Plan { events, services, notes })
+        let hunt = self.hunt(&project, request, &services);
+        Ok(Plan { events, services, notes, hunt })
     }
 
     pub(super) fn build(&mut self, request: &Request) -> Result<Plan> {
@@ -78,7 +89,7 @@ impl Planner {
         let services = specs.iter().filter(|spec| spec.build.is_some()).map(|spec| spec.name.clone()).collect();
         let groups = groups(&specs);
         let events = vec![self.known(&project, &names), Event::Build { specs, groups }];
-        Ok(Plan { events, services, notes })
+        Ok(Plan { events, services, notes, hunt: None })
     }
 
     pub(super) fn scale(&mut self, request: &Request, numbers: &BTreeMap<ServiceName, Option<u32>>) -> Result<Plan> {
@@ -112,10 +123,11 @@ impl Planner {
         let started = self.resolve(&project, &woken, &wanted, None)?;
         self.save(wanted)?;
         let services = scaled.iter().chain(&started).map(|spec| spec.name.clone()).collect();
+        let hunt = self.hunt(&project, request, &started.iter().map(|spec| spec.name.clone()).collect::<Vec<_>>());
         let groups = groups(&started);
         let known = self.known(&project, &names);
         let start = Event::Start { specs: started, groups, explicit: BTreeSet::new() };
-        Ok(Plan { events: vec![known, Event::Scale { specs: scaled }, start], services, notes })
+        Ok(Plan { events: vec![known, Event::Scale { specs: scaled }, start], services, notes, hunt })
     }
 
     pub(super) fn stop(&mut self, request: &Request, grace: Option<Duration>) -> Result<Plan> {
@@ -131,7 +143,7 @@ impl Planner {
         let notes = if request.select.is_empty() { Vec::new() } else { self.left_behind(&services, &wanted) };
         self.save(wanted)?;
         let names = services.iter().cloned().collect();
-        Ok(Plan { events: vec![Event::Stop { services, only, grace }], services: names, notes })
+        Ok(Plan { events: vec![Event::Stop { services, only, grace }], services: names, notes, hunt: None })
     }
 
     /// Those that go on although something they need is stopped.
@@ -158,7 +170,7 @@ impl Planner {
             );
         }
         let services = selection.names.into_iter().collect();
-        Ok(Plan { events: vec![Event::Kill { instances, signal }], services, notes: Vec::new() })
+        Ok(Plan { events: vec![Event::Kill { instances, signal }], services, notes: Vec::new(), hunt: None })
     }
 
     /// Selects for commands that must work while the configuration is broken: the last good one serves.

@@ -52,21 +52,6 @@ pub(super) fn desired_word(project: &Project, name: &ServiceName) -> &'static st
     }
 }
 
-/// These and all they need, directly or not.
-pub(super) fn with_needs(project: &Project, names: &BTreeSet<ServiceName>) -> BTreeSet<ServiceName> {
-    let mut out = BTreeSet::new();
-    let mut waiting: Vec<ServiceName> = names.iter().cloned().collect();
-    while let Some(name) = waiting.pop() {
-        if let Some(service) = project.services.get(&name) {
-            waiting.extend(
-                service.config.needs.iter().map(|need| need.service.clone()).filter(|need| !out.contains(need)),
-            );
-        }
-        out.insert(name);
-    }
-    out
-}
-
 /// No worker runs containers yet: asking for one is an error that says how to go on, unless they were excluded.
 pub(super) fn without_vendors(
     project: &Project,

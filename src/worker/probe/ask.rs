@@ -18,6 +18,8 @@ pub(super) enum Answer {
     Yes,
     /// One sentence.
     No(String),
+    /// It could not be asked, for want of processes, memory or descriptors: this says nothing about the run.
+    Unasked(String),
     /// Another process answers on the port.
     Foreign(Holder),
 }
@@ -72,7 +74,7 @@ impl Prober {
 pub(super) fn said(answer: &Answer) -> String {
     match answer {
         Answer::Yes => "it answers".to_owned(),
-        Answer::No(reason) => reason.clone(),
+        Answer::No(reason) | Answer::Unasked(reason) => reason.clone(),
         Answer::Foreign(Holder { port, pid: Some(pid), exe: Some(exe) }) => {
             format!("port {port} is held by pid {pid} (`{}`), which is not part of this service", exe.display())
         }

@@ -9,6 +9,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::ask::Answer;
+use crate::sys::fd;
 use crate::task::spec::RunSpec;
 
 /// Runs `argv` in the run's folder and environment.
@@ -19,7 +20,11 @@ pub(super) async fn ask(argv: &[String], spec: &RunSpec, within: Duration) -> An
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
     let mut child = match command.spawn() {
         Ok(child) => child,
-        Err(e) => return Answer::No(format!("`{program}` cannot be run: {e}")),
+        Err(e) => {
+            let words = e.raw_os_error().map_or_else(|| e.to_string(), fd::errno_words);
+            let words = format!("`{program}` cannot be run: {words}");
+            return if fd::is_exhaustion(&e) { Answer::Unasked(words) } else { Answer::No(words) };
+        }
     };
     let mut group = Group(child.id());
     match timeout(within, child.wait()).await {

@@ -177,7 +177,11 @@ impl Prober {
         let probe = self.ready.probe.clone();
         let answer = self.ask(&probe).await;
         let yes = answer == Answer::Yes;
-        if !yes && self.rests().await? {
+        let unasked = matches!(answer, Answer::Unasked(_));
+        if unasked {
+            self.explain(answer.clone()).await?;
+        }
+        if unasked || !yes && self.rests().await? {
             self.ready.due = Some(Instant::now() + self.ready.pace.next(self.was_ready));
             return Ok(());
         }
@@ -238,7 +242,7 @@ impl Prober {
         let probe = check.probe.clone();
         let answer = self.ask(&probe).await;
         let yes = answer == Answer::Yes;
-        let rests = !yes && self.rests().await?;
+        let rests = matches!(answer, Answer::Unasked(_)) || !yes && self.rests().await?;
         let up = self.started.elapsed();
         let was_ready = self.was_ready;
         let Some(check) = &mut self.live else { return Ok(()) };

@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::spawn::look_up;
+use super::spawn::{failure, look_up};
 use crate::logs::record::{MAX_PAYLOAD, Stream};
 use crate::logs::writer::{Place, Writer};
 use crate::task::environment::Environment;
@@ -28,16 +28,30 @@ pub(super) struct Hooks<'a> {
     pub(super) run: u64,
 }
 
+/// Why a hook failed.
+pub(super) struct HookFailure {
+    /// One sentence.
+    pub(super) message: String,
+    /// It could not even be started, for want of processes, memory or descriptors: later it may work.
+    pub(super) transient: bool,
+}
+
+impl From<String> for HookFailure {
+    fn from(message: String) -> HookFailure {
+        HookFailure { message, transient: false }
+    }
+}
+
 impl Hooks<'_> {
-    /// Runs each in turn; the first failure ends it, in one sentence.
-    pub(super) async fn run(&self, commands: &[Vec<String>], limit: Option<Duration>) -> Result<(), String> {
+    /// Runs each in turn; the first failure ends it.
+    pub(super) async fn run(&self, commands: &[Vec<String>], limit: Option<Duration>) -> Result<(), HookFailure> {
         for command in commands {
             self.one(command, limit).await?;
         }
         Ok(())
     }
 
-    async fn one(&self, command: &[String], limit: Option<Duration>) -> Result<(), String> {
+    async fn one(&self, command: &[String], limit: Option<Duration>) -> Result<(), HookFailure> {
         let Some((name, args)) = command.split_first() else { return Ok(()) };
         let shown = command.join(" ");
         let program =
@@ -52,7 +66,10 @@ impl Hooks<'_> {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .map_err(|error| format!("`{shown}`: {error}"))?;
+            .map_err(|error| {
+                let failure = failure(&format!("`{shown}`"), &error);
+                HookFailure { message: failure.message, transient: failure.transient }
+            })?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let work = async {
             let (out, err) = tokio::join!(read(stdout), read(stderr));
@@ -68,8 +85,8 @@ impl Hooks<'_> {
         self.log(&[(Stream::Stdout, &out), (Stream::Stderr, &err)]);
         match status {
             Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(format!("`{shown}` failed ({status}){}", last_line(&err, &out))),
-            Err(error) => Err(format!("`{shown}`: {error}")),
+            Ok(status) => Err(format!("`{shown}` failed ({status}){}", last_line(&err, &out)).into()),
+            Err(error) => Err(format!("`{shown}`: {error}").into()),
         }
     }
 

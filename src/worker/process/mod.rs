@@ -19,6 +19,7 @@ use tokio::sync::{Semaphore, mpsc};
 use super::{RunReport, Signal, Sink, Work, Worker};
 use crate::shim::record::InstanceRecord;
 use crate::shim::spec::{Linger, ShimSpec};
+use crate::strays::{Finding, Hunts};
 use crate::sys::home::Home;
 use crate::task::id::{RunId, ServiceName};
 use crate::task::spec::RunSpec;
@@ -39,6 +40,7 @@ pub(super) struct Ground {
     spawner: spawn::Spawner,
     spawners: Semaphore,
     heart: beat::Heart,
+    pub(super) hunts: Arc<Hunts>,
 }
 
 impl Ground {
@@ -51,6 +53,13 @@ impl Ground {
     async fn spawn(self: &Arc<Ground>, spec: ShimSpec) -> std::io::Result<spawn::Shim> {
         let ground = self.clone();
         self.beside(move || ground.spawner.spawn(&spec)).await
+    }
+
+    /// Looks for the strays of a service, one of which may hold a port of it, and deals with them.
+    pub(super) async fn hunt(&self, service: &ServiceName) -> Vec<Finding> {
+        let Some(hunt) = self.hunts.of(service) else { return Vec::new() };
+        // A hunt that broke has found nothing; the port's holder is told all the same.
+        tokio::task::spawn_blocking(move || hunt.run()).await.unwrap_or_default()
     }
 
     /// Runs something that blocks for a moment on a thread beside the reactor, a few at a time.
@@ -71,11 +80,11 @@ pub struct ProcessWorker {
 
 impl ProcessWorker {
     /// A worker for one project that reports to `sink`.
-    pub fn new(home: Home, sink: Sink, linger: Linger) -> std::io::Result<ProcessWorker> {
+    pub fn new(home: Home, sink: Sink, linger: Linger, hunts: Arc<Hunts>) -> std::io::Result<ProcessWorker> {
         let project = home.runtime.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let spawner = spawn::Spawner::new(crate::sys::os::own_program()?);
         let (spawners, heart) = (Semaphore::new(SPAWNERS), beat::Heart::start());
-        let ground = Ground { home, sink, project, linger, spawner, spawners, heart };
+        let ground = Ground { home, sink, project, linger, spawner, spawners, heart, hunts };
         Ok(ProcessWorker { ground: Arc::new(ground), runs: HashMap::new() })
     }
 

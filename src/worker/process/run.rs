@@ -13,6 +13,7 @@ use super::dialogue::Dialogue;
 use super::hooks::Hooks;
 use super::keeper::Keeper;
 use super::spawn::{self, Shim};
+use crate::shim::client;
 use crate::shim::record::InstanceRecord;
 use crate::shim::spec::{Linger, ShimSpec};
 use crate::shim::wire::{Event, Order};
@@ -75,7 +76,7 @@ pub(super) async fn adopt(
             Live { ground, run, spec, marker, dialogue, signals, probe: None, notify: None, keeper }.follow().await;
         }
         Err(_) => {
-            end_remains(&marker).await;
+            end_remains(&ground, &spec, &marker).await;
             ground.report(run, RunReport::Exited(Outcome::lost())).await;
         }
     }
@@ -89,12 +90,12 @@ async fn begin(
     artifact: Option<Artifact>,
 ) -> Result<(Shim, String), StartFailure> {
     let hooks = hooks(ground, run, spec);
-    hooks.run(&spec.before, None).await.map_err(|message| StartFailure {
-        message: format!("before: {message}"),
+    hooks.run(&spec.before, None).await.map_err(|failure| StartFailure {
+        message: format!("before: {}", failure.message),
         port: false,
-        transient: false,
+        transient: failure.transient,
     })?;
-    ports::wait_until_free(&spec.ports).await?;
+    free_ports(ground, run, spec).await?;
     let Some(name) = spec.argv.first() else {
         return Err(StartFailure {
             message: "its configuration cannot be read, so it is not started again".to_owned(),
@@ -117,6 +118,18 @@ async fn begin(
         .await
         .map(|shim| (shim, marker))
         .map_err(|error| spawn::failure("cannot start its shim", &error))
+}
+
+/// Waits for the ports. One that is held may be held by a stray of the service.
+async fn free_ports(ground: &Ground, run: RunId, spec: &RunSpec) -> Result<(), StartFailure> {
+    if ports::first_held(&spec.ports).is_none() {
+        return Ok(());
+    }
+    let findings = ground.hunt(&spec.instance.service).await;
+    for finding in &findings {
+        ground.report(run, RunReport::Note(finding.stray.words(&finding.fate))).await;
+    }
+    ports::wait_until_free(&spec.ports, &findings).await
 }
 
 fn hooks<'a>(ground: &'a Ground, run: RunId, spec: &'a RunSpec) -> Hooks<'a> {
@@ -167,6 +180,7 @@ fn shim_spec(ground: &Ground, run: RunId, spec: &RunSpec, artifact: Option<Artif
         dir: spec.dir.clone(),
         umask: spec.caller.umask,
         nofile: spec.caller.nofile,
+        resources: spec.resources,
         tty: spec.tty,
         log_keep: spec.log_keep,
         settings: spec.settings.0.clone(),
@@ -272,11 +286,14 @@ impl Live {
                 }
                 return None;
             }
+            Event::Limits(limits) => RunReport::Limits(limits),
             Event::Escaped(_) => self.keeper.look_for_escaped().await?,
             Event::Unkillable => self.keeper.name_undying().await,
             Event::Stopping => {
                 self.end_probe();
-                self.keeper.heard()?
+                let heard = self.keeper.heard();
+                self.report_all(heard).await;
+                RunReport::Stopping
             }
             Event::Hello { .. } | Event::Status(_) | Event::Error(_) => return None,
         };
@@ -308,7 +325,7 @@ impl Live {
 
     /// The shim is gone without a word. Its child dies with it where the system sees to that; elsewhere it is ended here.
     async fn lost(&mut self) -> RunReport {
-        end_remains(&self.marker).await;
+        end_remains(&self.ground, &self.spec, &self.marker).await;
         RunReport::Exited(Outcome::lost())
     }
 
@@ -324,8 +341,8 @@ impl Live {
     }
 }
 
-/// Kills what a dead shim left behind, by its marker, until nothing is left.
-async fn end_remains(marker: &str) {
+/// Kills what a dead shim left behind, by its marker, until nothing is left; then in its control group, whoever is there.
+async fn end_remains(ground: &Arc<Ground>, spec: &RunSpec, marker: &str) {
     let full = format!("ORCHESTRA_RUN={marker}");
     let until = tokio::time::Instant::now() + PATIENCE;
     loop {
@@ -333,8 +350,11 @@ async fn end_remains(marker: &str) {
         let left =
             tokio::task::spawn_blocking(move || process::signal_marked(&marker, libc::SIGKILL)).await.unwrap_or(0);
         if left == 0 || tokio::time::Instant::now() >= until {
-            return;
+            break;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    let (ground, folder) = (ground.clone(), ground.home.instance_run(&spec.instance));
+    // The next run of this slot does it otherwise.
+    drop(tokio::task::spawn_blocking(move || client::clear_groups(&ground.home, &folder)).await);
 }

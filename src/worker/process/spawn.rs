@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::super::StartFailure;
 use crate::shim::spec::ShimSpec;
 use crate::shim::template::{self, TITLE};
-use crate::sys::{os, pass};
+use crate::sys::{fd, os, pass};
 use crate::task::environment::Environment;
 
 /// A template answers, and a shim reads its spec, within a millisecond.
@@ -133,6 +133,10 @@ fn may_run(file: &Path) -> bool {
 
 /// A failed start in words; running out of processes, descriptors or memory may pass.
 pub(super) fn failure(what: &str, error: &io::Error) -> StartFailure {
-    let transient = matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE));
-    StartFailure { message: format!("{what}: {error}"), port: false, transient }
+    let words = error.raw_os_error().map_or_else(|| error.to_string(), fd::errno_words);
+    let more = match error.raw_os_error() {
+        Some(libc::EAGAIN) => "; the limit of processes is reached: `ulimit -u`, or `pids.max` of its cgroup",
+        _ => "",
+    };
+    StartFailure { message: format!("{what}: {words}{more}"), port: false, transient: fd::is_exhaustion(error) }
 }
