@@ -4,8 +4,10 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // Before anything else: hundreds of these run, and each must stay tiny.
-    if std::env::args_os().nth(1).is_some_and(|word| word == "__shim") {
-        return orchestra::shim::main();
+    match std::env::args_os().nth(1) {
+        Some(word) if word == "__shim" => return orchestra::shim::main(),
+        Some(word) if word == "__shims" => return orchestra::shim::template::main(),
+        Some(_) | None => {}
     }
     match orchestra::cli::run(std::env::args_os().collect()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -195,3 +195,26 @@ fn its_files_are_for_their_owner_only() {
     assert_eq!(mode(&fleet.runtime()), 0o700);
     assert!(fleet.path(".orchestra/.gitignore").exists());
 }
+
+/// The process that shims are forked from, as it calls itself.
+fn template(fleet: &Fleet) -> Option<i32> {
+    let all = fleet.processes();
+    all.iter().find(|process| process.command == "orchestra __shims").map(|process| process.pid)
+}
+
+#[test]
+fn a_killed_template_harms_nothing_and_another_takes_its_place() {
+    let fleet = Fleet::new();
+    fleet.toy("api", &[], "");
+    fleet.toy("web", &[], "");
+    fleet.orchestra(&["start", "api"]).ok();
+    let (before, old) = (fleet.pid("api.1"), template(&fleet).unwrap());
+    assert!(fleet.processes().iter().any(|process| process.command == "orchestra __shim api.1"), "a shim has its name");
+    kill(Pid::from_raw(old), Signal::SIGKILL).unwrap();
+    eventually("it to be gone", || template(&fleet).is_none().then_some(()));
+    fleet.orchestra(&["start", "web"]).ok();
+    assert_ne!(template(&fleet), None);
+    assert_eq!(fleet.pid("api.1"), before);
+    fleet.orchestra(&["stop"]).ok();
+    assert_eq!(fleet.processes(), []);
+}

@@ -260,7 +260,7 @@ fn a_stop_ends_the_whole_group_after_its_grace() {
     let project = Project::new();
     let grandchild = project.dir.path().join("pid");
     let script = format!(
-        "sh -c \"trap '' TERM; echo \\$\\$ > {}; while :; do sleep 0.05; done\" & trap 'exit 7' TERM; wait",
+        "trap 'exit 7' TERM; sh -c \"trap '' TERM; echo \\$\\$ > {}; while :; do sleep 0.05; done\" & wait",
         grandchild.display()
     );
     let mut run = Running::start(&project.spec(&script));

@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -19,15 +19,21 @@ use crate::logs::writer::Writer;
 use crate::sys::child::{End, launch_detached};
 use crate::sys::fd::{mono_ns, read, wall_us};
 use crate::sys::folder::Folder;
-use crate::sys::lock::Lock;
+use crate::sys::home::SUPERVISOR_LOCK;
+use crate::sys::lock::{self, Lock};
 use crate::sys::os;
 
 const SECOND: u64 = 1_000_000_000;
 /// After the group is empty a pipe that somebody else holds open is waited for so long.
 const DRAIN: u64 = 2 * SECOND;
-/// Without a supervisor for so long, a new one is started; then again after each pause: three tries a minute.
-const REVIVE: u64 = SECOND;
+/// Without a supervisor for so long, a new one is started: whoever replaces it on purpose has done so by then …
+const REVIVE: u64 = SECOND / 4;
+/// … plus up to so long, each shim another part of it: by the time most are due, the first one's supervisor holds the lock.
+const SPREAD: u64 = SECOND / 4;
+/// Then again after each pause: three tries a minute.
 const REVIVE_PAUSE: u64 = 20 * SECOND;
+/// Somebody holds the supervisor's lock: it is beginning, or ending. So long until the next look.
+const REVIVE_LOOK: u64 = SECOND;
 /// Silence after which memory is given back.
 const SILENCE: u64 = 2 * SECOND;
 /// Between two tries to say what was dropped.
@@ -301,17 +307,17 @@ impl Shim {
         if self.root.is_none() {
             return;
         }
-        // Spread out, so that hundreds of shims do not all start one.
-        let first = now + REVIVE - SECOND / 4 + u64::from(std::process::id() % 500) * (SECOND / 1000);
+        let first = now + REVIVE + u64::from(std::process::id() % 250) * (SPREAD / 250);
         if now >= *self.timers.revive.get_or_insert(first) {
             self.timers.revive = Some(now + self.revive());
         }
     }
 
-    /// Starts a supervisor unless one listens already; how long to wait for it.
+    /// Starts a supervisor unless there is one, which may not listen yet; how long to wait for it. Should two be started at once, the lock lets one
+    /// live.
     fn revive(&self) -> u64 {
-        if UnixStream::connect(&self.api).is_ok() {
-            return SECOND * 2;
+        if lock::is_held(&self.api.with_file_name(SUPERVISOR_LOCK)).unwrap_or(false) {
+            return REVIVE_LOOK;
         }
         start_supervisor(self.program.as_ref(), self.root.as_ref());
         REVIVE_PAUSE
@@ -369,6 +375,8 @@ impl Shim {
         if followed {
             start_supervisor(program.as_ref(), root.as_ref());
         }
+        // Closed by the kernel and not by us: who sees the end of the conversation knows that the process has ended.
+        std::mem::forget(control);
     }
 }
 

@@ -43,16 +43,20 @@ impl Refusal {
     }
 }
 
-/// The whole life of a shim. Its standard input is the connection to the supervisor.
+/// The whole life of a shim that was executed for itself. Its standard input is the connection to the supervisor.
 pub fn main() -> ExitCode {
+    os::close_from(3);
+    let Ok(control) = fd::take_stdin() else { return ExitCode::FAILURE };
+    live(UnixStream::from(control))
+}
+
+/// The whole life of a shim: no descriptor is open but the standard ones, which are the null device, and the connection to the supervisor.
+pub(super) fn live(control: UnixStream) -> ExitCode {
     os::set_process_name(c"orchestra-shim");
     // A group leader already is the leader of something, which is as good.
     nix::unistd::setsid().ok();
-    os::close_from(3);
-    let Ok(control) = fd::take_stdin() else { return ExitCode::FAILURE };
     // The folder we were started in may be unmounted while we live.
     nix::unistd::chdir("/").ok();
-    let control = UnixStream::from(control);
     let Ok(spec) = read_spec(&control) else { return ExitCode::FAILURE };
     match prepare(&control, View(&spec)) {
         Ok(shim) => {

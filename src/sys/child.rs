@@ -91,6 +91,33 @@ impl<'a> Pointers<'a> {
     }
 }
 
+/// Which of the two a process is after [`fork`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forked {
+    /// The one that forked, and the pid of the copy.
+    Parent(i32),
+    /// Its copy.
+    Child,
+}
+
+/// Copies this process, which must have one thread; an error is the error number.
+#[expect(unsafe_code, reason = "fork")]
+pub fn fork() -> Result<Forked, i32> {
+    // SAFETY: this process has one thread, so the child may go on as any program would.
+    match unsafe { libc::fork() } {
+        -1 => Err(nix::errno::Errno::last_raw()),
+        0 => Ok(Forked::Child),
+        pid => Ok(Forked::Parent(pid)),
+    }
+}
+
+/// Children that end leave no zombies, and nobody hears of their end. [`watch_signals`] takes it back.
+#[expect(unsafe_code, reason = "a signal disposition")]
+pub fn forget_children() {
+    // SAFETY: ignoring a signal runs nothing.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+}
+
 /// Starts the program and returns once it has been executed or has failed to be. To be called from a process with one thread.
 #[expect(unsafe_code, reason = "fork")]
 pub fn launch(launch: &Launch<'_>) -> Result<i32, LaunchError> {

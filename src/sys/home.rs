@@ -12,6 +12,8 @@ use crate::task::id::{InstanceId, ServiceName};
 
 /// The folder inside the project.
 pub const DOT: &str = ".orchestra";
+/// The file in the runtime folder whose lock makes one supervisor per project.
+pub const SUPERVISOR_LOCK: &str = "lock";
 
 /// The folders of one project. Knows names only; `open` makes and checks the folders.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,7 +108,7 @@ impl Home {
 
     /// The lock that makes one supervisor per project.
     pub fn supervisor_lock(&self) -> PathBuf {
-        self.runtime.join("lock")
+        self.runtime.join(SUPERVISOR_LOCK)
     }
 
     /// The API's socket.

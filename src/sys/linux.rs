@@ -114,6 +114,37 @@ pub fn set_process_name(name: &std::ffi::CStr) {
     _ = nix::sys::prctl::set_name(name);
 }
 
+/// The memory that holds our arguments, which is what process lists show. To be looked for before anything else writes there.
+#[derive(Clone, Copy, Debug)]
+pub struct Title {
+    at: usize,
+    len: usize,
+}
+
+impl Title {
+    /// Where it is. Not finding it only leaves the arguments as they are.
+    pub fn find() -> Title {
+        let stat = fs::read("/proc/self/stat").unwrap_or_default();
+        let field = |number| stat_field(&stat, number).and_then(|at| usize::try_from(at).ok()).unwrap_or(0);
+        let (at, end) = (field(48), field(49));
+        Title { at, len: end.saturating_sub(at) }
+    }
+
+    /// Shows these arguments, as many bytes as there were at the start.
+    #[expect(unsafe_code, reason = "the arguments lie in memory that nobody else names")]
+    pub fn set(&self, words: &[&str]) {
+        if self.at == 0 || self.len == 0 {
+            return;
+        }
+        // SAFETY: the kernel says that our arguments lie there, writable, for as long as we live; nobody reads them at the same time, as there is
+        // one thread. They end with NUL before and after, so whoever has pointers into them finds strings that end.
+        let area = unsafe { std::slice::from_raw_parts_mut(self.at as *mut u8, self.len) };
+        area.fill(0);
+        let bytes = words.iter().flat_map(|word| word.bytes().chain([0]));
+        area[..self.len - 1].iter_mut().zip(bytes).for_each(|(to, byte)| *to = byte);
+    }
+}
+
 /// Forks a process whose parent is ours, not us: it must not count as a descendant of the service, and we must not cease to be a subreaper for a
 /// moment, in which a daemon of the service could slip away.
 ///

@@ -127,6 +127,20 @@ pub unsafe fn exec_open(program: &OwnedFd, argv: *const *const c_char) {
 /// How process lists name us: here by the program's file, which needs no help.
 pub fn set_process_name(_name: &std::ffi::CStr) {}
 
+/// The memory that holds our arguments; here they stay as they are.
+#[derive(Clone, Copy, Debug)]
+pub struct Title;
+
+impl Title {
+    /// Where it is.
+    pub fn find() -> Title {
+        Title
+    }
+
+    /// Would show these arguments.
+    pub fn set(&self, _words: &[&str]) {}
+}
+
 /// macOS has no subreaper; the marker sweep finds what escaped.
 pub fn be_subreaper(_yes: bool) {}
 

@@ -14,6 +14,7 @@ pub mod inspect;
 pub mod listeners;
 pub mod lock;
 pub mod machine;
+pub mod pass;
 pub mod pipe;
 pub mod process;
 pub mod sweep;

@@ -128,12 +128,11 @@ async fn build(
     let prepare = move || build::prepare(&prepared, &into).map_err(std::io::Error::other);
     ground.beside(prepare).await.map_err(|error| failed(error.to_string()))?;
     let spec = shim_spec(ground, run, first, line);
-    let own = ground.program.clone();
-    let shim = ground.beside(move || spawn::spawn(&own, &spec)).await;
+    let shim = ground.spawn(spec).await;
     let shim = shim.map_err(|error| spawn::failure("cannot start the build", &error))?;
     let mut dialogue = Dialogue::new(shim.socket).map_err(|error| failed(error.to_string()))?;
     let outcome = listen(&mut dialogue, signals).await;
-    spawn::reap(shim.child).await;
+    dialogue.end().await;
     let outcome = outcome?;
     let output = output::of_run(&logs, run, MOST).unwrap_or_default();
     if let Some(words) = ran_out(&output).filter(|_| outcome.code.is_some_and(|code| code != 0)) {

@@ -2,12 +2,16 @@
 
 use std::io;
 use std::os::unix::net::UnixStream as StdStream;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use crate::shim::wire::{Event, Order};
+
+/// Longer than a shim on a busy machine needs to end.
+const ENDING: Duration = Duration::from_secs(2);
 
 /// An open conversation.
 pub(super) struct Dialogue {
@@ -35,6 +39,13 @@ impl Dialogue {
                 return Some(event);
             }
         }
+    }
+
+    /// Waits for the shim's process to end, which it does right after its last word: the kernel closes its socket then. One that somebody stopped
+    /// there is not waited for.
+    pub(super) async fn end(&mut self) {
+        let silence = async { while self.next().await.is_some() {} };
+        drop(tokio::time::timeout(ENDING, silence).await);
     }
 
     /// Tells the shim something. One that is gone is noticed by [`Dialogue::next`].

@@ -38,11 +38,11 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Of a shim that is certainly alive: a child of ours, or one that a socket was just connected to.
-    pub(super) fn new(shim: u32, beats: watch::Receiver<Beat>) -> Keeper {
+    /// Of a shim that was certainly alive when its start time was looked up, because a socket was connected to it then.
+    pub(super) fn new(shim: u32, start_time: Option<u64>, beats: watch::Receiver<Beat>) -> Keeper {
         Keeper {
             shim,
-            start_time: os::start_time(shim).ok(),
+            start_time,
             leader: None,
             last: Doing::Living,
             stuck: None,

@@ -1,7 +1,7 @@
 //! The process worker: runs instances and builds on this machine, each under a shim.
 //!
-//! One small task per run speaks with its shim over a socket; nothing here holds a service's pipe. Starting a shim blocks for about a millisecond, so
-//! it happens on a few threads beside the reactor.
+//! One small task per run speaks with its shim over a socket; nothing here holds a service's pipe. Starting a shim may block for a moment, so it
+//! happens on a few threads beside the reactor.
 
 mod beat;
 mod build;
@@ -13,14 +13,13 @@ mod silent;
 mod spawn;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{RunReport, Signal, Sink, Work, Worker};
 use crate::shim::record::InstanceRecord;
-use crate::shim::spec::Linger;
+use crate::shim::spec::{Linger, ShimSpec};
 use crate::strays::{Finding, Hunts};
 use crate::sys::home::Home;
 use crate::task::id::{RunId, ServiceName};
@@ -39,9 +38,8 @@ pub(super) struct Ground {
     pub(super) project: String,
     /// How long services outlive a dead supervisor.
     pub(super) linger: Linger,
-    /// The program that runs, to be started as shims.
-    pub(super) program: PathBuf,
-    pub(super) spawners: Semaphore,
+    spawner: spawn::Spawner,
+    spawners: Semaphore,
     heart: beat::Heart,
     pub(super) hunts: Arc<Hunts>,
 }
@@ -50,6 +48,12 @@ impl Ground {
     /// Tells the supervisor. It may be gone, and then there is nobody to tell.
     pub(super) async fn report(&self, run: RunId, report: RunReport) {
         drop(self.sink.send((run, report)).await);
+    }
+
+    /// Starts a shim.
+    async fn spawn(self: &Arc<Ground>, spec: ShimSpec) -> std::io::Result<spawn::Shim> {
+        let ground = self.clone();
+        self.beside(move || ground.spawner.spawn(&spec)).await
     }
 
     /// Looks for the strays of a service, one of which may hold a port of it, and deals with them.
@@ -79,9 +83,9 @@ impl ProcessWorker {
     /// A worker for one project that reports to `sink`.
     pub fn new(home: Home, sink: Sink, linger: Linger, hunts: Arc<Hunts>) -> std::io::Result<ProcessWorker> {
         let project = home.runtime.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let program = crate::sys::os::own_program()?;
+        let spawner = spawn::Spawner::new(crate::sys::os::own_program()?);
         let (spawners, heart) = (Semaphore::new(SPAWNERS), beat::Heart::start());
-        let ground = Ground { home, sink, project, linger, program, spawners, heart, hunts };
+        let ground = Ground { home, sink, project, linger, spawner, spawners, heart, hunts };
         Ok(ProcessWorker { ground: Arc::new(ground), runs: HashMap::new() })
     }
 

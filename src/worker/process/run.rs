@@ -1,7 +1,6 @@
 //! One run of an instance, from its hooks to its end.
 
 use std::path::{Path, PathBuf};
-use std::process::Child;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,8 +46,7 @@ pub(super) async fn start(
         Err(failure) => ground.report(run, RunReport::StartFailed(failure)).await,
         Ok((shim, identity)) => match Dialogue::new(shim.socket) {
             Ok(dialogue) => {
-                let keeper = Keeper::new(shim.child.id(), ground.heart.feel());
-                let child = Some(shim.child);
+                let keeper = Keeper::new(shim.pid, shim.start_time, ground.heart.feel());
                 Live {
                     ground,
                     run,
@@ -59,7 +57,6 @@ pub(super) async fn start(
                     signals,
                     probe: None,
                     notify: None,
-                    child,
                     keeper,
                 }
                 .follow()
@@ -83,7 +80,7 @@ pub(super) async fn adopt(
     let identity = record.identity();
     match call(&ground, &record).await {
         Ok((dialogue, shim)) => {
-            let keeper = Keeper::new(shim, ground.heart.feel());
+            let keeper = Keeper::new(shim, os::start_time(shim).ok(), ground.heart.feel());
             Live {
                 ground,
                 run,
@@ -94,7 +91,6 @@ pub(super) async fn adopt(
                 signals,
                 probe: None,
                 notify: None,
-                child: None,
                 keeper,
             }
             .follow()
@@ -121,7 +117,7 @@ async fn call(ground: &Ground, record: &InstanceRecord) -> std::io::Result<(Dial
 
 /// Hooks, ports, and the shim itself; then what is known of the run already, by which what it leaves behind can be found.
 async fn begin(
-    ground: &Ground,
+    ground: &Arc<Ground>,
     run: RunId,
     spec: &Arc<RunSpec>,
     artifact: Option<Artifact>,
@@ -152,8 +148,7 @@ async fn begin(
     let marker = format!("ORCHESTRA_RUN={}", shim_spec.marker);
     let exe = process::inode(&shim_spec.program).unwrap_or((0, 0));
     let identity = Identity { boot_id: os::boot_id().unwrap_or_default(), exe, marker, ..Identity::default() };
-    let own = ground.program.clone();
-    let shim = ground.beside(move || spawn::spawn(&own, &shim_spec)).await;
+    let shim = ground.spawn(shim_spec).await;
     shim.map(|shim| (shim, identity)).map_err(|error| spawn::failure("cannot start its shim", &error))
 }
 
@@ -253,8 +248,6 @@ struct Live {
     signals: mpsc::Receiver<Signal>,
     probe: Option<JoinHandle<()>>,
     notify: Option<watch::Sender<bool>>,
-    /// The shim, where it is ours to reap.
-    child: Option<Child>,
     keeper: Keeper,
 }
 
@@ -381,9 +374,7 @@ impl Live {
 
     async fn finish(mut self, end: RunReport) {
         self.end_probe();
-        if let Some(child) = self.child.take() {
-            spawn::reap(child).await;
-        }
+        self.dialogue.end().await;
         if matches!(end, RunReport::Exited(_)) && !self.spec.after.is_empty() {
             let hooks = hooks(&self.ground, self.run, &self.spec);
             // An `after` that fails changes nothing about a run that has ended; its words are in the log.

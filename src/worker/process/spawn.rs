@@ -1,64 +1,117 @@
-//! Starts a shim with one end of a socket as its standard input, over which it gets its spec, its orders, and tells what happens.
+//! Starts shims: each gets one end of a socket, over which it gets its spec, its orders, and tells what happens.
 
 use std::ffi::OsStr;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::super::StartFailure;
 use crate::shim::spec::ShimSpec;
-use crate::sys::fd;
+use crate::shim::template::{self, TITLE};
 use crate::sys::process::MARKER;
+use crate::sys::{fd, os, pass};
 use crate::task::environment::Environment;
 
-/// A shim reads its spec within a millisecond.
+/// A template answers, and a shim reads its spec, within a millisecond.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Between two looks at a shim that should have ended.
-const LONGEST_PAUSE: Duration = Duration::from_millis(250);
-
-/// A shim that was just started, and the way to it.
+/// A shim that was just started, and the way to it. Its end comes on that way; it is nobody's here to reap.
 pub(super) struct Shim {
-    pub(super) child: Child,
+    pub(super) pid: u32,
+    /// With the pid it names the shim for sure.
+    pub(super) start_time: Option<u64>,
     pub(super) socket: UnixStream,
 }
 
-/// Starts `program __shim` and gives it its spec. No descriptor but the standard ones is inherited: all of ours close at exec.
-pub(super) fn spawn(program: &Path, spec: &ShimSpec) -> io::Result<Shim> {
-    let bytes = spec.encode()?;
-    let (mut ours, theirs) = UnixStream::pair()?;
-    let mut child = Command::new(program)
-        .arg0("orchestra")
-        .arg("__shim")
-        // For people who look at a process list.
-        .arg(&spec.slot)
-        .env_remove(MARKER)
-        .stdin(Stdio::from(OwnedFd::from(theirs)))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    // A shim that is stopped before it has read all must hold up nobody.
-    let told = ours.set_write_timeout(Some(PATIENCE)).and_then(|()| ours.write_all(&bytes));
-    if let Err(error) = told.and_then(|()| ours.set_nonblocking(true)) {
-        child.kill()?;
-        child.wait()?;
-        return Err(error);
-    }
-    Ok(Shim { child, socket: ours })
+/// Starts shims by way of a template process, which lives as long as this does.
+pub(super) struct Spawner {
+    /// The program that runs.
+    program: PathBuf,
+    template: Mutex<Option<Template>>,
 }
 
-/// Waits for a shim that has said its last word. It ends right after that, so asking is cheaper than a thread that waits, and a shim that is held up
-/// holds up nothing else. A failed wait leaves a zombie until we end, nothing worse.
-pub(super) async fn reap(mut child: Child) {
-    let mut pause = Duration::from_millis(1);
-    while let Ok(None) = child.try_wait() {
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+struct Template {
+    child: Child,
+    requests: UnixStream,
+}
+
+impl Spawner {
+    /// Starts shims of `program`. A template that cannot be made now is tried again with the first shim.
+    pub(super) fn new(program: PathBuf) -> Spawner {
+        let template = Mutex::new(Template::start(&program).ok());
+        Spawner { program, template }
+    }
+
+    /// Starts a shim and gives it its spec.
+    pub(super) fn spawn(&self, spec: &ShimSpec) -> io::Result<Shim> {
+        let bytes = spec.encode()?;
+        let (pid, mut socket) = self.ask(&spec.slot)?;
+        let start_time = os::start_time(pid).ok();
+        // A shim that is stopped before it has read all must hold up nobody; it ends by itself when it goes on and nobody is there. That it can be
+        // written to says that it lived until now, so the time above was its own.
+        socket.set_write_timeout(Some(PATIENCE))?;
+        socket.write_all(&bytes)?;
+        socket.set_nonblocking(true)?;
+        Ok(Shim { pid, start_time, socket })
+    }
+
+    /// A shim that waits for its spec. Where the template was killed or is stopped, another one takes its place; a shim that the first one may have
+    /// made finds its socket closed and ends.
+    fn ask(&self, slot: &str) -> io::Result<(u32, UnixStream)> {
+        let mut place = self.template.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(template) = &mut *place {
+            match template.ask(slot) {
+                // It is dropped below.
+                Err(_) => {}
+                Ok((made, socket)) => return made.map(|pid| (pid, socket)),
+            }
+        }
+        *place = None;
+        let (made, socket) = place.insert(Template::start(&self.program)?).ask(slot)?;
+        made.map(|pid| (pid, socket))
+    }
+}
+
+impl Template {
+    /// No descriptor but the standard ones is inherited: all of ours close at exec.
+    fn start(program: &Path) -> io::Result<Template> {
+        let (requests, theirs) = UnixStream::pair()?;
+        requests.set_read_timeout(Some(PATIENCE))?;
+        requests.set_write_timeout(Some(PATIENCE))?;
+        let child = Command::new(program)
+            .arg0("orchestra")
+            .arg("__shims")
+            // Room for the name of its slot in each shim's copy, for people who look at a process list.
+            .arg(" ".repeat(TITLE))
+            .env_remove(MARKER)
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok(Template { child, requests })
+    }
+
+    /// Asks for a shim: its pid, or why it could not be made, and the way to it. An error is one of the template's.
+    fn ask(&mut self, slot: &str) -> io::Result<(io::Result<u32>, UnixStream)> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let title = slot.as_bytes();
+        pass::send(&self.requests, &title[..title.len().min(TITLE)], &theirs)?;
+        let mut answer = [0; template::ANSWER];
+        self.requests.read_exact(&mut answer)?;
+        Ok((template::read_answer(answer), ours))
+    }
+}
+
+impl Drop for Template {
+    /// Its shims live on. Nothing of it is left once we say that all has ended, and no zombie.
+    fn drop(&mut self) {
+        self.child.kill().and_then(|()| self.child.wait()).map(drop).unwrap_or(());
     }
 }
 
