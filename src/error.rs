@@ -14,6 +14,8 @@ pub enum Kind {
     Usage,
     /// The supervisor or Docker cannot be reached, and that is the only trouble. Exit code 3.
     Unreachable,
+    /// The supervisor is there and does not answer: asking again does not help. Exit code 3.
+    Silent,
     /// Ctrl-C. Exit code 130.
     Interrupted,
     /// The reader of our output went away, which is no error. Exit code 0.
@@ -26,7 +28,7 @@ impl Kind {
         match self {
             Kind::Failed => 1,
             Kind::Usage => 2,
-            Kind::Unreachable => 3,
+            Kind::Unreachable | Kind::Silent => 3,
             Kind::Interrupted => 130,
             Kind::ClosedPipe => 0,
         }
@@ -37,7 +39,7 @@ impl Kind {
         match self {
             Kind::Failed => "failed",
             Kind::Usage => "usage",
-            Kind::Unreachable => "unreachable",
+            Kind::Unreachable | Kind::Silent => "unreachable",
             Kind::Interrupted => "interrupted",
             Kind::ClosedPipe => "closed-pipe",
         }

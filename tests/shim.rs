@@ -193,7 +193,7 @@ fn runs_records_and_says_how_it_ended() {
     let mut run = Running::start(&project.spec("echo out; echo err >&2; umask; ulimit -n; printf last; exit 3"));
     let pid = run.pid();
     assert_eq!(run.end(), (Some(3), None));
-    assert_eq!(project.text(Stream::Stdout), "out\n0027\n777\nlast\n");
+    assert_eq!(project.text(Stream::Stdout), "out\n0027\n777\nlast");
     assert_eq!(project.text(Stream::Stderr), "err\n");
     run.child.wait().unwrap();
     let found = project.record();
@@ -401,8 +401,8 @@ fn a_line_of_100_mb_needs_little_memory() {
     run.send(Order::Kill);
     run.end();
     let bytes = project.bytes(Stream::Stdout);
-    assert_eq!(bytes.len(), 100_000_001);
-    assert!(bytes[..100_000_000].iter().all(|b| *b == b'x'));
+    assert_eq!(bytes.len(), 100_000_000);
+    assert!(bytes.iter().all(|b| *b == b'x'));
 }
 
 #[test]

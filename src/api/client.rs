@@ -28,6 +28,10 @@ use crate::sys::os;
 const ANSWER: usize = 64 * 1024 * 1024;
 /// A supervisor that says who it is takes longer only when it is stopped or stuck.
 const GREETING: Duration = Duration::from_secs(10);
+/// A process that was killed may take so long to lose all it had.
+const DYING: Duration = Duration::from_millis(500);
+/// Between two looks whether a supervisor that has not answered yet is stopped; twice in a row, and it is.
+const LOOK: Duration = Duration::from_millis(250);
 /// So long a supervisor that holds the lock may take until it answers, or until it has gone.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// A connection that breaks is tried again so often.
@@ -57,7 +61,7 @@ pub enum Found {
     Foreign(Version),
 }
 
-/// Looks who answers.
+/// Looks who answers. One that is there and does not is an error of kind [`Kind::Silent`].
 pub async fn find(home: &Home) -> Result<Found, Error> {
     // One that died over its greeting may have been followed by another already.
     for _ in 0..GREETINGS {
@@ -72,25 +76,75 @@ pub async fn find(home: &Home) -> Result<Found, Error> {
 }
 
 async fn greeted(home: &Home) -> Result<Found, Error> {
-    let path = home.supervisor_socket();
-    let stream = match UnixStream::connect(&path).await {
-        Ok(stream) => stream,
-        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
-            return Ok(Found::Nobody);
-        }
-        Err(e) => return Err(unreachable(PathError { action: "connect to", path, source: e })),
+    let Some((stream, pid)) = connect(home).await? else { return Ok(Found::Nobody) };
+    let greeted = tokio::select! {
+        greeted = timeout(GREETING, greet(stream)) => greeted,
+        pid = stops(pid) => return Err(stopped(pid)),
     };
-    let owner = stream.peer_cred().context("connect to", &path).map_err(unreachable)?.uid();
-    if owner != nix::unistd::geteuid().as_raw() {
-        return Err(Error::new(Kind::Unreachable, format!("`{}` belongs to another user ({owner})", path.display())));
-    }
-    match timeout(GREETING, greet(stream)).await {
+    match greeted {
         Ok(Ok(client)) => Ok(judge(client)),
-        // It went away between the connection and its answer.
-        Ok(Err(error)) if error.kind == Kind::Unreachable && !lock::is_held(home)? => Ok(Found::Nobody),
+        // It went away between the connection and its answer; its sockets are closed a moment before its lock.
+        Ok(Err(error)) if error.kind == Kind::Unreachable && lets_go(home).await? => Ok(Found::Nobody),
         Ok(Err(error)) => Err(error),
         Err(_) => Err(silent(home)),
     }
+}
+
+/// Whether the lock is or becomes free within a moment.
+async fn lets_go(home: &Home) -> Result<bool, Error> {
+    let until = Instant::now() + DYING;
+    while lock::is_held(home)? {
+        if Instant::now() >= until {
+            return Ok(false);
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
+    Ok(true)
+}
+
+/// A connection and the pid of who listens, as the kernel says it; `None` when nobody does.
+async fn connect(home: &Home) -> Result<Option<(UnixStream, Option<u32>)>, Error> {
+    let path = home.supervisor_socket();
+    let stream = match UnixStream::connect(&path).await {
+        Ok(stream) => stream,
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => return Ok(None),
+        // So many wait already that it has not answered for long.
+        Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Err(silent(home)),
+        Err(e) => return Err(unreachable(PathError { action: "connect to", path, source: e })),
+    };
+    let peer = stream.peer_cred().context("connect to", &path).map_err(unreachable)?;
+    if peer.uid() != nix::unistd::geteuid().as_raw() {
+        let message = format!("`{}` belongs to another user ({})", path.display(), peer.uid());
+        return Err(Error::new(Kind::Unreachable, message));
+    }
+    let pid = peer.pid().and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 0);
+    Ok(Some((stream, pid)))
+}
+
+/// Returns once the process is seen to be stopped; never for one that is not.
+async fn stops(pid: Option<u32>) -> u32 {
+    let Some(pid) = pid else { return std::future::pending().await };
+    let mut seen = false;
+    loop {
+        sleep(LOOK).await;
+        let now = os::is_stopped(pid);
+        if seen && now {
+            return pid;
+        }
+        seen = now;
+    }
+}
+
+/// Lets a supervisor that is stopped by a signal go on; its pid, where there was one.
+pub async fn wake(home: &Home) -> Result<Option<u32>, Error> {
+    let Some((_stream, Some(pid))) = connect(home).await? else { return Ok(None) };
+    // The connection holds it to be the one who listens; held, its number cannot become another's.
+    let held = os::Held::open(pid).context("look at", Path::new("the supervisor"))?;
+    if !os::is_stopped(pid) {
+        return Ok(None);
+    }
+    held.signal(libc::SIGCONT).context("continue", Path::new("the supervisor"))?;
+    Ok(Some(pid))
 }
 
 fn judge(client: Client) -> Found {
@@ -342,8 +396,17 @@ fn foreign(peer: &Version) -> Error {
 }
 
 fn silent(home: &Home) -> Error {
-    let who = lock::holder(home).map_or_else(String::new, |pid| format!(" (pid {pid})"));
-    Error::new(Kind::Unreachable, format!("the supervisor of this project{who} is there but does not answer")).hint(
-        "it may be stopped: kill -CONT it; or kill -9 it: the services run on, and the next supervisor takes them over",
+    let holder = lock::holder(home);
+    let who = holder.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+    let it = holder.map_or_else(|| "it".to_owned(), |pid| pid.to_string());
+    Error::new(Kind::Silent, format!("the supervisor of this project{who} is there but does not answer"))
+        .hint(format!("kill -9 {it}: the services run on, and the next supervisor takes them over"))
+}
+
+fn stopped(pid: u32) -> Error {
+    Error::new(
+        Kind::Silent,
+        format!("the supervisor of this project (pid {pid}) was stopped by a signal and does not answer"),
     )
+    .hint(format!("kill -CONT {pid}: it goes on where it was; the services run on meanwhile"))
 }

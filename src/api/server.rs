@@ -112,6 +112,7 @@ impl Server {
                 pid: Some(std::process::id()),
                 uptime_ms: u64::try_from(self.started.elapsed().as_millis()).ok(),
                 version: Some(VERSION.into()),
+                trouble: None,
             },
             services,
         })
@@ -257,7 +258,7 @@ fn json<T: Serialize>(answer: Result<T, Error>) -> Response {
 fn refuse(error: &Error) -> Response {
     let status = match error.kind {
         Kind::Usage => StatusCode::BAD_REQUEST,
-        Kind::Unreachable => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Unreachable | Kind::Silent => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Failed | Kind::Interrupted | Kind::ClosedPipe => StatusCode::CONFLICT,
     };
     refuse_as(status, error)

@@ -40,7 +40,7 @@ pub struct Ps {
 }
 
 /// The supervisor process.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Supervisor {
     /// Whether one runs.
     pub running: bool,
@@ -51,6 +51,9 @@ pub struct Supervisor {
     /// The version of the program it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// One sentence where it runs and does not answer: then the files did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
 }
 
 /// One service, vendor or job.

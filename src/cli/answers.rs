@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::context::Place;
 use super::output::Output;
 use crate::api::client::{self, Client};
-use crate::api::{convert, wire};
+use crate::api::{convert, lock, wire};
 use crate::error::{Error, Kind};
 use crate::project::Project;
 use crate::shim::{client as shims, survey};
@@ -62,16 +62,45 @@ pub(super) fn project_name(home: &Home) -> String {
 /// A supervisor that dies over its answer is followed by another, or by none: it is asked again so often.
 const ASKED: usize = 5;
 
-/// Asks the supervisor that runs; `None` where none does.
-async fn ask<T>(home: &Home, question: impl AsyncFn(&mut Client) -> Result<T, Error>) -> Result<Option<T>, Error> {
+/// Asks the supervisor; or says why none answers: nobody runs (`None`), or one runs that is silent (a sentence).
+async fn ask<T>(
+    home: &Home,
+    question: impl AsyncFn(&mut Client) -> Result<T, Error>,
+) -> Result<Result<T, Option<String>>, Error> {
     for n in 1.. {
-        let Some(mut client) = client::existing(home).await? else { break };
+        let mut client = match client::existing(home).await {
+            Ok(Some(client)) => client,
+            Ok(None) => break,
+            Err(error) if error.kind == Kind::Silent => return Ok(Err(Some(in_one_line(&error)))),
+            Err(error) => return Err(error),
+        };
         match question(&mut client).await {
             Err(error) if error.kind == Kind::Unreachable && n < ASKED => {}
-            answer => return answer.map(Some),
+            answer => return answer.map(Ok),
         }
     }
-    Ok(None)
+    Ok(Err(None))
+}
+
+fn in_one_line(error: &Error) -> String {
+    std::iter::once(&error.message).chain(&error.hints).map(String::as_str).collect::<Vec<_>>().join("; ")
+}
+
+/// Finds the supervisor that is to stop something: one that was stopped itself is told to go on first.
+pub(super) async fn to_stop(output: &Output, home: &Home) -> Result<Option<Client>, Error> {
+    match client::existing(home).await {
+        Err(error) if error.kind == Kind::Silent => match client::wake(home).await? {
+            Some(pid) => {
+                output.note(
+                    "note",
+                    &format!("the supervisor (pid {pid}) was stopped by a signal; it goes on to do this"),
+                );
+                client::existing(home).await
+            }
+            None => Err(error),
+        },
+        found => found,
+    }
 }
 
 /// What `ps` answers: the supervisor's word, or what the files say; with the newest tests, which are in files.
@@ -90,16 +119,18 @@ pub(super) async fn ps(output: &Output, place: &Place, project: Option<&Project>
 }
 
 async fn without_tests(output: &Output, place: &Place, project: Option<&Project>) -> Result<wire::Ps, Error> {
-    if let Some(answer) = ask(&place.home, async |client| client.ps().await).await? {
-        return Ok(answer);
-    }
+    let trouble = match ask(&place.home, async |client| client.ps().await).await? {
+        Ok(answer) => return Ok(answer),
+        Err(trouble) => trouble,
+    };
+    let pid = trouble.as_ref().and_then(|_| lock::holder(&place.home));
     let told = disk::snapshot(&place.home, project)?;
     tell(output, &place.home, &told.aside);
     let snapshot = told.answer;
     Ok(wire::Ps {
         project: project.map_or_else(|| project_name(&place.home), |project| project.name.clone()),
         root: place.home.root.to_string_lossy().into_owned(),
-        supervisor: wire::Supervisor { running: false, pid: None, uptime_ms: None, version: None },
+        supervisor: wire::Supervisor { running: trouble.is_some(), pid, trouble, ..wire::Supervisor::default() },
         services: snapshot.services.iter().map(convert::service).collect(),
     })
 }
@@ -111,10 +142,12 @@ pub(super) async fn why(
     project: Option<&Project>,
     name: &str,
 ) -> Result<wire::Why, Error> {
-    if let Some(answer) = ask(&place.home, async |client| client.why(name).await).await? {
-        return Ok(answer);
-    }
-    let told = disk::explain(&place.home, project, &convert::service_name(name)?)?;
+    let trouble = match ask(&place.home, async |client| client.why(name).await).await? {
+        Ok(answer) => return Ok(answer),
+        Err(trouble) => trouble,
+    };
+    let who = trouble.as_deref().unwrap_or("no supervisor runs");
+    let told = disk::explain(&place.home, project, &convert::service_name(name)?, who)?;
     tell(output, &place.home, &told.aside);
     told.answer.as_ref().map(convert::why).ok_or_else(|| {
         Error::usage(format!("there is no service `{name}`")).hint("`orchestra ps` lists the services of this project")

@@ -49,7 +49,7 @@ pub(super) async fn end(context: &Context, place: &Place, asked: &Request, signa
             None => "stopping; Ctrl-C again to kill",
             Some(_) => "killing; Ctrl-C again to leave",
         });
-        let pid = client::existing(&place.home).await?.map(|client| client.peer.pid);
+        let pid = answers::to_stop(&output, &place.home).await?.map(|client| client.peer.pid);
         let Some(pid) = pid else { break };
         match change::follow(&output, &place.home, Ask::Stop, &request, signals).await? {
             Ended::Over(done) => {
@@ -71,7 +71,15 @@ pub(super) async fn end(context: &Context, place: &Place, asked: &Request, signa
 async fn watch(context: &Context, place: &Place) -> Result<(), Error> {
     let mut show = Show::events(context.output.clone());
     loop {
-        let Some(client) = client::existing(&place.home).await? else {
+        let client = match client::existing(&place.home).await {
+            // One that was stopped may go on.
+            Err(error) if error.kind == Kind::Silent => {
+                sleep(PAUSE).await;
+                continue;
+            }
+            found => found?,
+        };
+        let Some(client) = client else {
             if !answers::anything_lives(&context.output, &place.home) {
                 return Ok(());
             }

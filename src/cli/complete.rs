@@ -5,6 +5,7 @@ use std::path::Path;
 
 use clap_complete::engine::CompletionCandidate;
 
+use super::text;
 use crate::project::find;
 use crate::project::load::{LoadOptions, load};
 
@@ -28,7 +29,10 @@ fn names() -> Vec<(String, Option<String>)> {
     let config = std::env::var_os("ORCHESTRA_CONFIG");
     let Ok((root, config)) = find::locate(None, config.as_ref().map(Path::new)) else { return Vec::new() };
     let Ok(project) = load(&root, &LoadOptions { config, trust: false }) else { return Vec::new() };
-    let services = project.services.values().map(|s| (s.config.name.to_string(), s.config.description.clone()));
+    // The shell prints it as it is.
+    let help = |text: &String| text::clean(text).into_owned();
+    let services =
+        project.services.values().map(|s| (s.config.name.to_string(), s.config.description.as_ref().map(help)));
     let vendors = project.vendors.keys().map(|name| (name.to_string(), None));
     services.chain(vendors).collect()
 }

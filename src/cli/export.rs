@@ -1,11 +1,14 @@
 //! `orchestra export`
 
+use std::io::IsTerminal;
+
 use clap::ValueEnum;
 use clap_complete::engine::ArgValueCompleter;
 
 use super::context::Context;
 use super::{complete, hooks};
 use crate::error::Error;
+use crate::project::export::Quoting;
 use crate::project::{export, select};
 use crate::task::id::InstanceId;
 
@@ -58,7 +61,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
                 .collect();
             return context.output.json(&map);
         }
-        let (lines, skipped) = export::lines(&variables);
+        let terminal = std::io::stdout().is_terminal();
+        let (lines, skipped) = export::lines(&variables, if terminal { Quoting::Visible } else { Quoting::Exact });
         for name in skipped {
             context.output.note("warning", &format!("`{name}` is left out: no shell takes such a name"));
         }

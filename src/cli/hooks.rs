@@ -1,13 +1,16 @@
-//! `before` and `after`: commands of the project around a command, by argv and without a shell. Their output goes to standard error.
+//! `before` and `after`: commands of the project around a command, by argv and without a shell. Their output goes to standard error: as it is into a
+//! file or a pipe, made safe to a terminal.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader, IsTerminal, PipeReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use super::context::Place;
-use super::output::Output;
+use super::output::{self, Output};
 use super::request;
 use crate::config::problem;
 use crate::error::{Error, Kind};
@@ -31,7 +34,7 @@ pub(super) fn around(
         return work();
     }
     let env = environment(place, project, command)?;
-    let run = |argv: &Vec<String>| run(&project.root, &env, argv);
+    let run = |argv: &Vec<String>| run(output, &project.root, &env, argv);
     let done = match hooks.before.iter().try_for_each(run) {
         Ok(()) => work(),
         Err(error) => Err(error.hint(format!("`{command}` was not done: mend or remove this `before`"))),
@@ -85,12 +88,17 @@ pub(super) fn with_input<T>(
     resolve(&mut input).map_err(problem::error)
 }
 
-fn run(root: &PathBuf, env: &BTreeMap<OsString, OsString>, argv: &[String]) -> Result<(), Error> {
+fn run(output: &Output, root: &PathBuf, env: &BTreeMap<OsString, OsString>, argv: &[String]) -> Result<(), Error> {
     let Some((program, args)) = argv.split_first() else { return Ok(()) };
     let shown = argv.join(" ");
     let mut command = Command::new(found(program, env));
-    command.args(args).env_clear().envs(env).current_dir(root).stdin(Stdio::null()).stdout(std::io::stderr());
-    let status = command.status().map_err(|e| Error::failed(format!("`{shown}` could not be run")).because(&e))?;
+    command.args(args).env_clear().envs(env).current_dir(root).stdin(Stdio::null());
+    let status = if io::stderr().is_terminal() {
+        shown_safely(command, output.color_err)
+    } else {
+        command.stdout(io::stderr()).status()
+    };
+    let status = status.map_err(|e| Error::failed(format!("`{shown}` could not be run")).because(&e))?;
     match status.code() {
         Some(0) => Ok(()),
         Some(code) => Err(Error::failed(format!("`{shown}` exited with code {code}"))),
@@ -99,6 +107,39 @@ fn run(root: &PathBuf, env: &BTreeMap<OsString, OsString>, argv: &[String]) -> R
             Err(Error::new(Kind::Interrupted, format!("`{shown}` was interrupted")))
         }
         None => Err(Error::failed(format!("`{shown}` ended by {status}"))),
+    }
+}
+
+/// What the hook left running may hold its output open; so long it is still listened to.
+const DRAIN: Duration = Duration::from_millis(200);
+/// A line that gets longer is shown in parts.
+const LONGEST: u64 = 16 * 1024;
+
+/// Runs a hook whose output goes to a terminal: line by line, text and colours only.
+fn shown_safely(mut command: Command, color: bool) -> io::Result<ExitStatus> {
+    let (reader, writer) = io::pipe()?;
+    command.stdout(writer.try_clone()?).stderr(writer);
+    let mut child = command.spawn()?;
+    // It holds the pipe's other end.
+    drop(command);
+    let (done, over) = mpsc::channel();
+    std::thread::Builder::new().name("hook".into()).spawn(move || {
+        pass_on(reader, color);
+        // Whoever waited may have gone on.
+        done.send(()).unwrap_or(());
+    })?;
+    let status = child.wait()?;
+    // Both answers, the end of the output and the end of our patience, are as good.
+    over.recv_timeout(DRAIN).unwrap_or(());
+    Ok(status)
+}
+
+fn pass_on(reader: PipeReader, color: bool) {
+    let mut reader = BufReader::new(reader);
+    let mut line = Vec::new();
+    while let Ok(1..) = reader.by_ref().take(LONGEST).read_until(b'\n', &mut line) {
+        output::say(&line, color);
+        line.clear();
     }
 }
 

@@ -297,7 +297,8 @@ fn raise_descriptors() {
 #[expect(clippy::print_stderr, reason = "what was dropped is said, beside the data")]
 fn warn(gaps: &[Gap]) {
     for gap in gaps {
-        let dir = gap.source.dir.display();
+        let dir = gap.source.dir.display().to_string();
+        let dir = super::text::clean(&dir);
         if gap.n_dropped > 0 {
             eprintln!("warning: {} segments of `{dir}` were removed before they were read", gap.n_dropped);
         }

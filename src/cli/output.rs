@@ -1,4 +1,6 @@
 //! Standard output and standard error: data on the one, the rest on the other; colour only where somebody sees it.
+//!
+//! Every text for people passes [`safe`] last, so that whatever was forgotten elsewhere, a terminal gets text and colour and nothing else.
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -10,6 +12,7 @@ use super::args::{Color, Format};
 use super::text;
 use crate::api::convert;
 use crate::error::{Error, Kind};
+use crate::logs::clean::{Colours, clean_lines};
 
 /// Where a command prints.
 #[derive(Clone, Debug)]
@@ -102,23 +105,25 @@ impl Output {
         self.format == Format::Json
     }
 
-    /// Prints data.
+    /// Prints data exactly: what other programs read, and what is known to be harmless.
     pub(super) fn print(&self, bytes: impl AsRef<[u8]>) -> Result<(), Error> {
-        let mut out = io::stdout().lock();
-        out.write_all(bytes.as_ref()).and_then(|()| out.flush()).map_err(|e| cannot_print(&e))
+        print(bytes.as_ref())
+    }
+
+    /// Prints an answer for people.
+    pub(super) fn show(&self, text: &str) -> Result<(), Error> {
+        print(&safe(text.as_bytes(), self.color))
     }
 
     /// Prints one line of JSON.
     pub(super) fn json<T: Serialize>(&self, value: &T) -> Result<(), Error> {
-        let mut line = serde_json::to_vec(value).map_err(|e| Error::failed("cannot write JSON").because(&e))?;
-        line.push(b'\n');
-        self.print(line)
+        let line = serde_json::to_string(value).map_err(|e| Error::failed("cannot write JSON").because(&e))?;
+        self.print(text::escape_json(line) + "\n")
     }
 
     /// Tells a person something that is not data.
     pub(super) fn say(&self, line: &str) {
-        // Nobody is left to be told when standard error is gone.
-        writeln!(io::stderr().lock(), "{line}").unwrap_or(());
+        say(&[line.as_bytes(), b"\n"].concat(), self.color_err);
     }
 
     /// Puts a question; the answer is typed behind it.
@@ -161,11 +166,47 @@ fn is_lively() -> bool {
     io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// What the parser of the command line has to say: help and version on standard output, anything else on standard error.
+/// The text as a terminal may get it: lines of text, colours where they are wanted, nothing else.
+fn safe(text: &[u8], color: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    clean_lines(text, if color { Colours::Keep } else { Colours::Remove }, &mut out);
+    out
+}
+
+fn print(bytes: &[u8]) -> Result<(), Error> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|e| cannot_print(&e))
+}
+
+/// Prints an answer for people without any colour.
+pub(super) fn show_plain(text: &str) -> Result<(), Error> {
+    print(&safe(text.as_bytes(), false))
+}
+
+/// Prints a value as indented JSON.
+pub(super) fn json_pretty(value: &impl Serialize) -> Result<(), Error> {
+    let text = serde_json::to_string_pretty(value).map_err(|e| Error::failed("cannot write JSON").because(&e))?;
+    print((text::escape_json(text) + "\n").as_bytes())
+}
+
+/// Passes on to a person's terminal what another program said.
+pub(super) fn say(lines: &[u8], color: bool) {
+    // Nobody is left to be told when standard error is gone.
+    io::stderr().lock().write_all(&safe(lines, color)).unwrap_or(());
+}
+
+/// What the parser of the command line has to say: help and version on standard output, anything else on standard error. It repeats what was typed,
+/// which a script may have put together.
 pub(super) fn usage(error: &clap::Error) -> Result<(), Kind> {
+    let Output { color, color_err, .. } = Output::new(Format::Text, Color::Auto);
+    let text = |color: bool| if color { error.render().ansi().to_string() } else { error.render().to_string() };
+    if error.use_stderr() {
+        say(text(color_err).as_bytes(), color_err);
+        return Err(Kind::Usage);
+    }
     // A reader that closed the pipe is no error.
-    error.print().unwrap_or(());
-    if error.use_stderr() { Err(Kind::Usage) } else { Ok(()) }
+    print(&safe(text(color).as_bytes(), color)).unwrap_or(());
+    Ok(())
 }
 
 fn cannot_print(error: &io::Error) -> Error {

@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::project::Project;
 use crate::project::select::{Selection, select};
 use crate::sys::terminal::columns;
+use crate::sys::usage;
 use crate::task::id::InstanceId;
 
 /// Shows every instance. Answers from disk when no supervisor runs, and never starts one.
@@ -40,7 +41,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         }
         let limit =
             std::io::stdout().is_terminal().then(|| columns(std::io::stdout()).filter(|n| *n >= 40).unwrap_or(80));
-        context.output.print(render(&ps, jiff::Timestamp::now(), limit, context.output.color))
+        let clock = Clock { now: jiff::Timestamp::now(), age: usage::age };
+        context.output.show(&render(&ps, &clock, limit, context.output.color))
     })
 }
 
@@ -89,24 +91,42 @@ const COLUMNS: [(&str, Side); 9] = [
     ("HEALTH", Side::Left),
 ];
 
+/// What ages are told by.
+struct Clock {
+    /// The wall clock, which may be set.
+    now: jiff::Timestamp,
+    /// How long a process of this machine has run, which no clock changes; `None` where it is not one.
+    age: fn(u32) -> Option<Duration>,
+}
+
+impl Clock {
+    fn age(&self, instance: &Instance) -> Option<Duration> {
+        let by_system = instance.pid.and_then(self.age);
+        let since = instance.started_at.as_ref().and_then(|at| at.parse::<jiff::Timestamp>().ok());
+        by_system.or_else(|| Duration::try_from(self.now.duration_since(since?)).ok())
+    }
+}
+
 /// The table, or one sentence where there is nothing to show.
-fn render(ps: &Ps, now: jiff::Timestamp, limit: Option<usize>, color: bool) -> String {
+fn render(ps: &Ps, clock: &Clock, limit: Option<usize>, color: bool) -> String {
     if ps.services.is_empty() {
         return format!(
             "{} has no services; a service is a folder with a service.yml (orchestra init makes them)\n",
             text::clean(&ps.project)
         );
     }
-    let rows: Vec<Row> = ps.services.iter().flat_map(|service| rows(service, now)).collect();
+    let rows: Vec<Row> = ps.services.iter().flat_map(|service| rows(service, clock)).collect();
     let mut out = table::render(&COLUMNS, &rows, &[0, 3], limit, color);
-    if !ps.supervisor.running {
-        out.push_str(&Paint::Dim.on("no supervisor runs", color));
-        out.push('\n');
+    if let Some(trouble) = &ps.supervisor.trouble {
+        let line = format!("{}; this is what its files say", text::clean(trouble));
+        out.push_str(&format!("{}\n", Paint::Red.on(&line, color)));
+    } else if !ps.supervisor.running {
+        out.push_str(&format!("{}\n", Paint::Dim.on("no supervisor runs", color)));
     }
     out
 }
 
-fn rows(service: &Service, now: jiff::Timestamp) -> Vec<Row> {
+fn rows(service: &Service, clock: &Clock) -> Vec<Row> {
     let mut out = Vec::new();
     if service.instances.is_empty() {
         let mut cells = vec![Cell::plain(service.name.clone()), state(&service.state, None)];
@@ -115,7 +135,7 @@ fn rows(service: &Service, now: jiff::Timestamp) -> Vec<Row> {
     }
     let alone = service.instances.len() == 1 && service.scale <= 1;
     for instance in &service.instances {
-        out.push(Row::Cells(cells(service, instance, alone, now)));
+        out.push(Row::Cells(cells(service, instance, alone, clock)));
         if let Some(why) = trouble(instance) {
             out.push(Row::Line(format!("  {why}"), Paint::of_state(&instance.state)));
         }
@@ -132,12 +152,11 @@ fn rows(service: &Service, now: jiff::Timestamp) -> Vec<Row> {
     out
 }
 
-fn cells(service: &Service, instance: &Instance, alone: bool, now: jiff::Timestamp) -> Vec<Cell> {
+fn cells(service: &Service, instance: &Instance, alone: bool, clock: &Clock) -> Vec<Cell> {
     let name = if alone { &service.name } else { &instance.id };
     let up = instance.pid.is_some();
     let or_dash = |text: Option<String>| Cell::plain(text.unwrap_or_else(|| "-".to_owned()));
-    let age = instance.started_at.as_ref().filter(|_| up).and_then(|at| at.parse::<jiff::Timestamp>().ok());
-    let age = age.and_then(|at| Duration::try_from(now.duration_since(at)).ok());
+    let age = clock.age(instance).filter(|_| up);
     let health = if up { instance.health.as_str() } else { "-" };
     vec![
         Cell::plain(name.clone()),
@@ -265,7 +284,7 @@ mod tests {
         Ps {
             project: "shop".into(),
             root: "/shop".into(),
-            supervisor: wire::Supervisor { running: true, pid: Some(71), uptime_ms: Some(5000), version: None },
+            supervisor: wire::Supervisor { running: true, pid: Some(71), uptime_ms: Some(5000), ..Default::default() },
             services: vec![
                 service("api", "ready", vec![up("api.1", 812, 8080), up("api.2", 40813, 8081)]),
                 broken,
@@ -277,8 +296,8 @@ mod tests {
 
     #[test]
     fn the_table_is_readable_and_fits() {
-        let now = "2026-01-02T03:04:05Z".parse().unwrap();
-        let text = render(&ps(), now, None, false);
+        let now = Clock { now: "2026-01-02T03:04:05Z".parse().unwrap(), age: |_| None };
+        let text = render(&ps(), &now, None, false);
         insta::assert_snapshot!(text, @r"
         NAME     STATE        PID  PORTS      RESTARTS   CPU  MEM    AGE  HEALTH
         api.1    ready        812  8080,9080         0  0.3%  12M  4m00s  ok
@@ -292,23 +311,23 @@ mod tests {
         assert!(text.lines().all(|line| text::width(line) <= 80));
         let mut long = ps();
         long.services[0].instances[0].id = "a-service-with-a-very-long-name-indeed.1".into();
-        let text = render(&long, now, Some(80), true);
+        let text = render(&long, &now, Some(80), true);
         assert!(text.lines().next().is_some_and(|line| line.contains("\x1b[1mNAME")));
-        let plain = render(&long, now, Some(80), false);
+        let plain = render(&long, &now, Some(80), false);
         assert!(plain.lines().all(|line| text::width(line) <= 80), "{plain}");
     }
 
     #[test]
     fn without_services_or_supervisor_it_says_so() {
-        let now = "2026-01-02T03:04:05Z".parse().unwrap();
+        let now = Clock { now: "2026-01-02T03:04:05Z".parse().unwrap(), age: |_| None };
         let mut none = ps();
         none.services.clear();
-        insta::assert_snapshot!(render(&none, now, None, false), @"shop has no services; a service is a folder with a service.yml (orchestra init makes them)");
+        insta::assert_snapshot!(render(&none, &now, None, false), @"shop has no services; a service is a folder with a service.yml (orchestra init makes them)");
         let mut down = ps();
         down.supervisor.running = false;
         down.services.truncate(0);
         down.services.push(service("api", "idle", Vec::new()));
-        insta::assert_snapshot!(render(&down, now, None, false), @r"
+        insta::assert_snapshot!(render(&down, &now, None, false), @r"
         NAME  STATE  PID  PORTS  RESTARTS  CPU  MEM  AGE  HEALTH
         api   idle     -  -             -    -    -    -  -
         no supervisor runs

@@ -76,7 +76,7 @@ async fn without_supervisor(
 
 async fn end(context: &Context, place: &Place, asked: &Request, grace: Option<Duration>) -> Result<(), Error> {
     let mut signals = Signals::new()?;
-    let pid = match client::existing(&place.home).await? {
+    let pid = match answers::to_stop(&context.output, &place.home).await? {
         // An older one, or one of a folder that was moved, is replaced first: who does the work is who must be gone in the end.
         Some(_) => Some(client::ensure(&place.home, &Launcher::ourselves()?).await?.peer.pid),
         None => None,

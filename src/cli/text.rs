@@ -5,17 +5,33 @@ use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr;
 
-/// The text without control characters, on one line.
+use crate::logs::clean::is_hidden;
+
+/// The text without control characters and without what turns its direction, on one line; what was taken away is seen.
 pub(super) fn clean(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(char::is_control) {
+    if !text.chars().any(|c| c.is_control() || is_hidden(c)) {
         return Cow::Borrowed(text);
     }
     let one = |c: char| match c {
         '\t' | '\n' => ' ',
-        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c if c.is_control() || is_hidden(c) => char::REPLACEMENT_CHARACTER,
         c => c,
     };
     Cow::Owned(text.trim_end().chars().map(one).collect())
+}
+
+/// JSON in which whatever could command a terminal is escaped; the values stay the same. JSON itself escapes C0 only.
+pub(super) fn escape_json(json: String) -> String {
+    let commands = |c: char| c == '\u{7f}' || is_hidden(c);
+    if !json.chars().any(commands) {
+        return json;
+    }
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        // Outside of its strings JSON has none of them.
+        if commands(c) { out.push_str(&format!("\\u{:04x}", u32::from(c))) } else { out.push(c) }
+    }
+    out
 }
 
 /// Columns on a terminal.
@@ -80,6 +96,15 @@ mod tests {
     fn nothing_reaches_the_terminal_but_text() {
         assert_eq!(clean("plain ü"), "plain ü");
         assert_eq!(clean("a\x1b]52;x\x07\u{9b}b\nc\td"), "a\u{fffd}]52;x\u{fffd}\u{fffd}b c d");
+        assert_eq!(clean("exe.\u{202e}gpj\u{2066}"), "exe.\u{fffd}gpj\u{fffd}");
+    }
+
+    #[test]
+    fn json_stays_the_same_value() {
+        let value = "a\u{9b}b\u{202e}c\x7f\x1b ü".to_owned();
+        let json = escape_json(serde_json::to_string(&value).unwrap());
+        assert_eq!(json, "\"a\\u009bb\\u202ec\\u007f\\u001b ü\"");
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), value);
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         let why = context.wait(answers::why(&context.output, &place, project.as_ref(), &name))?;
         match context.output.is_json() {
             true => context.output.json(&why),
-            false => context.output.print(render(&why, context.output.color)),
+            false => context.output.show(&render(&why, context.output.color)),
         }
     })
 }

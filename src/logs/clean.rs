@@ -29,6 +29,16 @@ pub fn clean(payload: &[u8], colours: Colours, out: &mut Vec<u8>) {
     }
 }
 
+/// Appends text of several lines, each made safe; the newlines between them stay.
+pub fn clean_lines(text: &[u8], colours: Colours, out: &mut Vec<u8>) {
+    for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
+        if at > 0 {
+            out.push(b'\n');
+        }
+        clean(line, colours, out);
+    }
+}
+
 #[cold]
 fn rewrite(payload: &[u8], colours: Colours, out: &mut Vec<u8>) {
     let end = payload.iter().rposition(|byte| *byte != b'\r').map_or(0, |last| last + 1);
@@ -148,6 +158,13 @@ mod tests {
         assert_eq!(with(Colours::Keep, b"\x1b[1;31mred\x1b[0m"), "\x1b[1;31mred\x1b[0m");
         assert_eq!(with(Colours::Keep, b"\x1b[38:2::1:2:3mopen"), "\x1b[38:2::1:2:3mopen\x1b[0m");
         assert_eq!(with(Colours::Remove, b"\x1b[1;31mred\x1b[0m"), "red");
+    }
+
+    #[test]
+    fn lines_stay_lines() {
+        let mut out = Vec::new();
+        clean_lines(b"one\x1b[2J\n\n\x1b[31mtwo\r\nthree\n", Colours::Keep, &mut out);
+        assert_eq!(out, b"one\n\n\x1b[31mtwo\x1b[0m\nthree\n");
     }
 
     #[test]

@@ -8,6 +8,8 @@ use std::collections::VecDeque;
 
 /// Smaller differences are noise of reading two clocks one after the other.
 const NOISE: i64 = 20_000;
+/// A mark is written before any record that comes a second after the last one; no record is further from its mark than this.
+const WITHIN: i64 = 1_100_000;
 
 /// One mark: wall clock and steady clock, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub struct Pair {
     pub wall: i64,
     /// Since any fixed moment of this boot.
     pub steady: i64,
+    /// Which boot; `None` in logs of a time when it was not written.
+    pub boot: Option<u32>,
 }
 
 /// What happened to the wall clock between two marks.
@@ -31,11 +35,13 @@ fn between(last: Pair, next: Pair) -> Jump {
     let old = last.wall.saturating_sub(last.steady);
     let new = next.wall.saturating_sub(next.steady);
     let by = new.saturating_sub(old);
+    let same = last.boot.zip(next.boot).map(|(last, next)| last == next);
     match by {
+        _ if same == Some(false) => Jump::Boot,
         _ if by.abs() <= NOISE => Jump::None,
         _ if by < 0 => Jump::Back(-by),
-        // The steady clock began after the last mark was written: another boot.
-        _ if new >= last.wall => Jump::Boot,
+        // The steady clock began after the last mark was written: another boot, or a jump further than this one is long.
+        _ if same.is_none() && new >= last.wall => Jump::Boot,
         _ => Jump::Forward(by),
     }
 }
@@ -49,6 +55,8 @@ pub struct Clock {
     /// What `level` will be at the end of this boot, as far as known beforehand; then of the next ones.
     finally: VecDeque<i64>,
     newest: Option<i64>,
+    /// No record before the next mark can have a later key: while the clock is known to be set back, one that seems to has seen it set forward.
+    latest: Option<i64>,
 }
 
 impl Clock {
@@ -76,13 +84,18 @@ impl Clock {
                 self.finally.clear();
             }
         }
+        self.latest = Some(mark.wall.saturating_add(self.shift()).saturating_add(WITHIN)).filter(|_| self.level > 0);
+    }
+
+    fn shift(&self) -> i64 {
+        self.level - self.finally.front().copied().unwrap_or(0)
     }
 
     /// The key by which a record with this stamp is ordered among all sources.
     #[inline]
     pub fn key(&mut self, wall: i64) -> i64 {
-        let shift = self.level - self.finally.front().copied().unwrap_or(0);
-        let key = wall.saturating_add(shift);
+        let key = wall.saturating_add(self.shift());
+        let key = self.latest.map_or(key, |latest| latest.min(key));
         // Records between a jump and the next mark.
         let key = self.newest.map_or(key, |newest| newest.max(key));
         self.newest = Some(key);
@@ -110,7 +123,29 @@ mod tests {
     const SECOND: i64 = 1_000_000;
 
     fn pair(wall: i64, steady: i64) -> Pair {
-        Pair { wall, steady }
+        Pair { wall, steady, boot: None }
+    }
+
+    #[test]
+    fn a_jump_further_than_the_boot_is_long_is_no_boot() {
+        let of = |wall, steady, boot| Pair { boot: Some(boot), ..pair(wall, steady) };
+        let marks = [
+            of(100 * HOUR, HOUR, 7),
+            of(900 * HOUR, HOUR + SECOND, 7),
+            of(100 * HOUR + 2 * SECOND, HOUR + 2 * SECOND, 7),
+        ];
+        let mut clock = Clock::foreseeing(marks);
+        let keys: Vec<i64> = marks
+            .iter()
+            .map(|mark| {
+                clock.mark(*mark);
+                clock.key(mark.wall)
+            })
+            .collect();
+        assert!(keys.is_sorted(), "{keys:?}");
+        assert_eq!(keys[2], marks[2].wall);
+        clock.mark(of(100 * HOUR + 3 * SECOND, 2 * HOUR, 8));
+        assert_eq!(clock.key(100 * HOUR + 3 * SECOND), 100 * HOUR + 3 * SECOND);
     }
 
     #[test]
@@ -142,6 +177,19 @@ mod tests {
         assert_eq!(clock.key(99 * HOUR + SECOND), 100 * HOUR + SECOND);
         clock.mark(pair(100 * HOUR + 2 * SECOND, HOUR + 2 * SECOND));
         assert_eq!(clock.key(100 * HOUR + 2 * SECOND), 100 * HOUR + 2 * SECOND);
+    }
+
+    #[test]
+    fn what_sees_a_jump_forward_before_its_mark_is_not_put_off() {
+        let of = |wall, steady| Pair { boot: Some(7), ..pair(wall, steady) };
+        let mut clock = Clock::default();
+        clock.mark(of(100 * HOUR, HOUR));
+        clock.mark(of(98 * HOUR + SECOND, HOUR + SECOND));
+        clock.mark(of(98 * HOUR + 2 * SECOND, HOUR + 2 * SECOND));
+        assert_eq!(clock.key(98 * HOUR + 2 * SECOND), 100 * HOUR + 2 * SECOND);
+        assert_eq!(clock.key(100 * HOUR + 2 * SECOND + 5), 100 * HOUR + 2 * SECOND + WITHIN);
+        clock.mark(of(100 * HOUR + 3 * SECOND, HOUR + 3 * SECOND));
+        assert_eq!(clock.key(100 * HOUR + 4 * SECOND), 100 * HOUR + 4 * SECOND);
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! The log format on disk, the one thing the shim's writer and every reader share.
 //!
 //! A record is `2026-01-02T03:04:05.678901Z o F payload\n`: the time at which it was read, the stream, whole or piece, and the bytes as the service
-//! wrote them, untouched (they hold no newline). A record with stream `m` is a mark: `run=17 mono=123456` says which run the following records
-//! belong to and pairs the wall clock with a clock that never jumps (nanoseconds). A mark stands first in every segment, at the start of every run,
+//! wrote them, untouched (they hold no newline). A record with stream `m` is a mark: `run=17 mono=123456 boot=0c7a9f3e` says which run the following
+//! records belong to, and pairs the wall clock with one that never jumps (nanoseconds since that start of the machine). A mark stands first in every segment, at the start of every run,
 //! and once in every second with activity. Segments are `0000000001.log`, `0000000002.log`, …; a finished segment never changes again.
 
 /// Bytes before the payload.
 pub const HEADER: usize = 32;
 /// Bytes of the timestamp.
 pub const STAMP: usize = 27;
-/// The longest payload of one record; a longer line is cut into pieces marked `P`, the last of them `F`.
+/// The longest payload of one record; a longer line is cut into pieces marked `P`, the last of them `F`. A line that its run never ended has no `F`.
 pub const MAX_PAYLOAD: usize = 16 * 1024;
 /// A segment is closed once it is this large.
 pub const SEGMENT: u64 = 10 * 1024 * 1024;

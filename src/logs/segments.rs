@@ -31,16 +31,17 @@ pub struct Mark {
 /// Reads the payload of a mark written at `wall`.
 pub fn mark(wall: i64, payload: &[u8]) -> Option<Mark> {
     let text = std::str::from_utf8(payload).ok()?;
-    let (mut run, mut steady) = (None, None);
+    let (mut run, mut steady, mut boot) = (None, None, None);
     for word in text.split(' ') {
         match word.split_once('=') {
             Some(("run", value)) => run = value.parse().ok(),
             Some(("mono", value)) => steady = value.parse::<u64>().ok(),
+            Some(("boot", value)) => boot = u32::from_str_radix(value, 16).ok(),
             _ => {}
         }
     }
     // Nanoseconds to microseconds: always within i64.
-    let clocks = steady.map(|steady| Pair { wall, steady: (steady / 1000) as i64 });
+    let clocks = steady.map(|steady| Pair { wall, steady: (steady / 1000) as i64, boot });
     Some(Mark { run: run?, clocks })
 }
 
@@ -194,7 +195,7 @@ mod tests {
         let mut file = open(folder.dir(), 1).unwrap().unwrap();
         let len = file.metadata().unwrap().len();
         let newest = mark_before(&mut file, len).unwrap().unwrap();
-        assert_eq!(newest, Mark { run: 8, clocks: Some(Pair { wall: 2_000_000, steady: 1_000_005 }) });
+        assert_eq!(newest, Mark { run: 8, clocks: Some(Pair { wall: 2_000_000, steady: 1_000_005, boot: None }) });
         assert_eq!(mark_before(&mut file, len - 150).unwrap().unwrap().run, 7);
         assert_eq!(mark_before(&mut file, 0).unwrap(), None);
     }

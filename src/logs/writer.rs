@@ -10,8 +10,9 @@ use std::path::PathBuf;
 
 use super::record::{self, HEADER, MAX_PAYLOAD, SEGMENT, STAMP, Stream};
 use super::stamp::text as stamp;
-use crate::sys::fd::{Pages, headroom, mono_ns, wall_us};
+use crate::sys::fd::{Pages, headroom, is_exhaustion, mono_ns, wall_us};
 use crate::sys::folder::{Folder, Want};
+use crate::sys::os;
 
 /// Room for records before they are written.
 const BATCH: usize = 48 * 1024;
@@ -59,6 +60,7 @@ pub struct Writer {
     batch: Pages,
     filled: usize,
     stamp: [u8; STAMP],
+    boot: Option<u32>,
     marked_at: u64,
     lines: [Line; 3],
     dropped: u64,
@@ -116,6 +118,7 @@ impl Writer {
             batch: Pages::new(BATCH)?,
             filled: 0,
             stamp: stamp(wall_us()),
+            boot: boot(),
             marked_at: 0,
             lines: [Line::default(); 3],
             dropped: 0,
@@ -163,6 +166,16 @@ impl Writer {
             self.drop_batch(written);
         }
         self.filled = 0;
+    }
+
+    /// The stream has ended. A last line without a newline is a line, and one of which something was dropped is a dropped line.
+    pub fn end(&mut self, stream: Stream) {
+        self.flush();
+        if let Some(line) = line_of(stream)
+            && std::mem::take(&mut self.lines[line].torn)
+        {
+            self.dropped += 1;
+        }
     }
 
     /// True when lines were dropped and this has not been said yet: [`Writer::recover`] should be tried now and then.
@@ -233,7 +246,7 @@ impl Writer {
             self.reopen()?;
         }
         if self.out.size > 0 && self.out.size + more > self.segment_size() {
-            self.rotate()?;
+            self.begin_next(more)?;
         }
         if self.out.budget < more {
             self.ask_disk(more)?;
@@ -308,6 +321,23 @@ impl Writer {
         std::fs::DirBuilder::new().mode(0o700).create(&self.place.dot)
     }
 
+    /// Rotates. Where there is no inode or descriptor for another segment the current one grows instead, as far as all of them together may.
+    fn begin_next(&mut self, more: u64) -> io::Result<()> {
+        loop {
+            match self.rotate() {
+                Err(error) if is_exhaustion(&error) => {
+                    if self.closed + self.out.size + more <= self.place.keep {
+                        return Ok(());
+                    } else if self.oldest == self.number {
+                        return Err(error);
+                    }
+                    self.remove_oldest();
+                }
+                done => return done,
+            }
+        }
+    }
+
     fn rotate(&mut self) -> io::Result<()> {
         let Some(folder) = &self.folder else { return Err(io::Error::from_raw_os_error(libc::ENOENT)) };
         let next = match folder.file(&record::segment_name(self.number + 1), Want::New) {
@@ -344,11 +374,15 @@ impl Writer {
     /// Writes which run this is, and pairs the two clocks.
     fn mark(&mut self) -> io::Result<()> {
         let now = mono_ns();
-        let mut line = [0; HEADER + 64];
+        let mut line = [0; HEADER + 96];
         line[..HEADER].copy_from_slice(&record::header(&self.stamp, Stream::Mark, true));
         let mut rest = &mut line[HEADER..];
-        writeln!(rest, "run={} mono={now}", self.place.run)?;
-        let len = HEADER + 64 - rest.len();
+        write!(rest, "run={} mono={now}", self.place.run)?;
+        if let Some(boot) = self.boot {
+            write!(rest, " boot={boot:08x}")?;
+        }
+        rest.write_all(b"\n")?;
+        let len = HEADER + 96 - rest.len();
         self.out.write(&line[..len]).map_err(|(_, error)| error)?;
         self.marked_at = now;
         Ok(())
@@ -410,6 +444,11 @@ impl Writer {
     }
 }
 
+/// The beginning of what tells this start of the machine from others.
+fn boot() -> Option<u32> {
+    u32::from_str_radix(os::boot_id().ok()?.get(..8)?, 16).ok()
+}
+
 /// The index of a stream whose lines are counted.
 fn line_of(stream: Stream) -> Option<usize> {
     match stream {
@@ -422,10 +461,7 @@ fn line_of(stream: Stream) -> Option<usize> {
 
 /// What mends itself: no room, or a disk that fails.
 fn is_shortage(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::ENOSPC | libc::EDQUOT | libc::EIO | libc::EROFS | libc::EMFILE | libc::ENFILE)
-    )
+    is_exhaustion(error) || matches!(error.raw_os_error(), Some(libc::EIO | libc::EROFS))
 }
 
 #[cfg(test)]

@@ -376,7 +376,7 @@ fn hooks_run_around_commands_that_change_something() {
 fn the_project_alone_and_one_instance_can_be_exported() {
     let fleet = Fleet::new(&[("orchestra.yml", "env: {A: '${HOME}/x'}\nservices: {api: {command: [x], port: 1}}\n")]);
     let project = fleet.load();
-    let lines = |all| String::from_utf8(super::export::lines(&all).0).unwrap();
+    let lines = |all| String::from_utf8(super::export::lines(&all, super::export::Quoting::Exact).0).unwrap();
     let own = fleet.with(&[], |input| project.own_environment(input)).unwrap();
     let expected = "export A='/home/me/x'\nexport API_ADDR='127.0.0.1:1'\nexport API_HOST='127.0.0.1'\nexport API_PORT='1'\n\
                     export API_PORT_HTTP='1'\nexport ORCHESTRA_PROJECT='shop'\n";

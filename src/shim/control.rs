@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use super::wire::{Event, Order};
+use crate::sys::fd::is_exhaustion;
 use crate::sys::os;
 
 /// So many connections at a time; a further one is closed at once.
@@ -55,9 +56,19 @@ impl Control {
         self.connections.iter().flatten().any(|c| c.supervisor)
     }
 
-    /// Accepts one connection of our own user and tells it `events`.
-    pub(super) fn accept(&mut self, events: &[Option<Event>]) {
-        let Ok((stream, _)) = self.listener.accept() else { return };
+    /// Accepts one connection of our own user and tells it `events`. False where we have no descriptor for it: it waits in the queue of the kernel,
+    /// which would wake us again at once.
+    pub(super) fn accept(&mut self, events: &[Option<Event>]) -> bool {
+        match self.listener.accept() {
+            Ok((stream, _)) => {
+                self.welcome(stream, events);
+                true
+            }
+            Err(error) => !is_exhaustion(&error) || error.kind() == io::ErrorKind::WouldBlock,
+        }
+    }
+
+    fn welcome(&mut self, stream: UnixStream, events: &[Option<Event>]) {
         if !os::peer_uid(&stream).is_ok_and(|uid| uid == nix::unistd::geteuid().as_raw()) {
             return;
         }

@@ -84,11 +84,12 @@ impl Output {
         self.filled = 0;
     }
 
-    /// Writes the last line, which has no newline.
+    /// Writes the last line, which has no newline: it stays a piece, so that a reader knows, and the next run begins another.
     pub(super) fn finish(&mut self, log: &mut Writer) {
-        if self.filled > 0 || self.continued {
-            log.append(self.stream, true, &self.room[..self.filled]);
+        if self.filled > 0 {
+            log.append(self.stream, false, &self.room[..self.filled]);
         }
+        log.end(self.stream);
         self.filled = 0;
         self.continued = false;
     }

@@ -49,6 +49,8 @@ pub(super) struct Timers {
     orphaned: Option<u64>,
     release: Option<u64>,
     recover: Option<u64>,
+    /// Nobody is accepted until then: we have no descriptor left.
+    deaf: Option<u64>,
     escapes: u64,
 }
 
@@ -131,7 +133,9 @@ impl Shim {
                 (self.group.escaped() > 0).then_some(Event::Escaped(self.group.escaped())),
                 self.group.is_unkillable().then_some(Event::Unkillable),
             ];
-            self.control.accept(&known);
+            if !self.control.accept(&known) {
+                self.timers.deaf = Some(mono_ns() + SECOND);
+            }
         }
         if hit[4] {
             self.read_notification();
@@ -147,7 +151,7 @@ impl Shim {
         polled[0] = Some(self.signals.as_fd());
         polled[1] = self.outputs[0].as_ref().map(|o| o.fd().as_fd());
         polled[2] = self.outputs[1].as_ref().map(|o| o.fd().as_fd());
-        polled[3] = Some(self.control.listener());
+        polled[3] = self.timers.deaf.is_none().then(|| self.control.listener());
         polled[4] = self.notify.as_ref().map(AsFd::as_fd);
         for at in 0..CONNECTIONS {
             polled[FIXED + at] = self.control.connection(at);
@@ -171,9 +175,8 @@ impl Shim {
     /// The next time at which something is due without anything happening.
     fn due(&self, now: u64) -> Option<u64> {
         let lines = self.outputs.iter().flatten().filter_map(Output::due);
-        let timers =
-            [self.timers.revive, self.timers.orphaned, self.timers.release, self.timers.recover, self.group.due(now)];
-        lines.chain(timers.into_iter().flatten()).min()
+        let Timers { revive, orphaned, release, recover, deaf, escapes: _ } = self.timers;
+        lines.chain([revive, orphaned, release, recover, deaf, self.group.due(now)].into_iter().flatten()).min()
     }
 
     fn read_output(&mut self, at: usize) {
@@ -270,6 +273,7 @@ impl Shim {
             self.outputs.iter_mut().flatten().for_each(Output::release);
             self.log.release();
         }
+        self.timers.deaf = self.timers.deaf.filter(|until| now < *until);
         self.timers.recover = match self.timers.recover {
             _ if !self.log.is_behind() => None,
             Some(due) if now >= due => {

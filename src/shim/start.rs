@@ -37,7 +37,7 @@ impl Refusal {
     fn at(action: &str, path: &Path, error: &io::Error) -> Refusal {
         let words = error.raw_os_error().map_or_else(|| error.to_string(), fd::errno_words);
         Refusal {
-            transient: error.kind() == io::ErrorKind::OutOfMemory,
+            transient: fd::is_exhaustion(error),
             message: format!("cannot {action} `{}`: {words}", path.display()),
         }
     }

@@ -79,22 +79,27 @@ pub fn snapshot(home: &Home, project: Option<&Project>) -> Result<Told<Snapshot>
     Ok(Told { answer: Snapshot { seq: 0, services, notes: Vec::new() }, aside: files.aside })
 }
 
-/// `why` from files.
-pub fn explain(home: &Home, project: Option<&Project>, name: &ServiceName) -> Result<Told<Option<Explanation>>, Error> {
+/// `why` from files; `who` says why no supervisor answers instead.
+pub fn explain(
+    home: &Home,
+    project: Option<&Project>,
+    name: &ServiceName,
+    who: &str,
+) -> Result<Told<Option<Explanation>>, Error> {
     let files = Files::read(home)?;
-    let answer = files.names(project).contains(name).then(|| files.explain(project, name));
+    let answer = files.names(project).contains(name).then(|| files.explain(project, name, who));
     Ok(Told { answer, aside: files.aside })
 }
 
 impl Files {
-    fn explain(&self, project: Option<&Project>, name: &ServiceName) -> Explanation {
+    fn explain(&self, project: Option<&Project>, name: &ServiceName, who: &str) -> Explanation {
         let files = self;
         let service = files.service(name, project);
         let last = files.last.iter().find(|last| last.name == name.as_str());
         let state = service.state().word();
         let summary = match &service.reason {
             Some(reason) => format!("`{name}` is {state}: {reason}"),
-            None => format!("`{name}` is {state}; no supervisor runs"),
+            None => format!("`{name}` is {state}; {who}"),
         };
         let exits = last.map(|last| {
             let of = |instance: &LastInstance| {

@@ -16,12 +16,13 @@ const KEEP: u64 = 20 * 1024 * 1024;
 /// Writes them.
 pub(super) struct Words {
     home: Home,
-    writers: HashMap<ServiceName, Writer>,
+    /// Those that still have to say what they could not write. No other is kept open: hundreds of services would cost hundreds of descriptors.
+    behind: HashMap<ServiceName, Writer>,
 }
 
 impl Words {
     pub(super) fn new(home: Home) -> Words {
-        Words { home, writers: HashMap::new() }
+        Words { home, behind: HashMap::new() }
     }
 
     /// Says one sentence about a service. What cannot be written goes to the supervisor's own log.
@@ -32,20 +33,22 @@ impl Words {
     }
 
     fn try_say(&mut self, service: &ServiceName, message: &str) -> io::Result<()> {
-        if !self.writers.contains_key(service) {
-            let folder = Path::new("logs").join(service.as_str()).join("orchestra");
-            let place = Place { dot: self.home.dot.clone(), folder, keep: KEEP, run: 0 };
-            self.writers.insert(service.clone(), Writer::open(place)?);
-        }
-        let Some(writer) = self.writers.get_mut(service) else { return Ok(()) };
+        let mut writer = match self.behind.remove(service) {
+            Some(writer) => writer,
+            None => {
+                let folder = Path::new("logs").join(service.as_str()).join("orchestra");
+                Writer::open(Place { dot: self.home.dot.clone(), folder, keep: KEEP, run: 0 })?
+            }
+        };
         writer.tick();
         for line in message.lines() {
             let end = line.floor_char_boundary(MAX_PAYLOAD);
             writer.append(Stream::Orchestra, true, &line.as_bytes()[..end]);
         }
         writer.flush();
-        // Hundreds of them live on, and most have said all they had to say.
-        writer.release();
+        if writer.is_behind() {
+            self.behind.insert(service.clone(), writer);
+        }
         Ok(())
     }
 

@@ -197,6 +197,20 @@ fn reset_signals() {
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).ok();
 }
 
+/// A program that is started by `command` gets this `RLIMIT_NOFILE`, and not ours, which may have been raised.
+#[expect(unsafe_code, reason = "between fork and exec")]
+pub fn with_limit(command: &mut std::process::Command, nofile: Option<(u64, u64)>) {
+    use std::os::unix::process::CommandExt;
+    if nofile.is_some() {
+        let limit = move || {
+            limit_files(nofile);
+            Ok(())
+        };
+        // SAFETY: two system calls and no allocation.
+        unsafe { command.pre_exec(limit) };
+    }
+}
+
 /// The caller's limit, or as much of it as we may give.
 fn limit_files(nofile: Option<(u64, u64)>) {
     let Some((soft, hard)) = nofile else { return };

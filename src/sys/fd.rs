@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::termios::{OutputFlags, SetArg, tcgetattr, tcsetattr};
 use nix::time::{ClockId, clock_gettime};
 
@@ -138,6 +139,30 @@ pub fn headroom(fd: BorrowedFd<'_>) -> Option<u64> {
     }
     let free = (stat.blocks_available() as u64).saturating_mul(unit);
     Some(free.saturating_sub(total / 20))
+}
+
+/// As many descriptors as a process like ours can ever need.
+const MOST: u64 = 1 << 20;
+/// So many are kept for answering, saving and looking while all others are taken.
+const RESERVE: u64 = 12;
+
+/// Raises our limit of open files as far as the system lets us; what we start gets a limit of its own.
+pub fn raise_limit() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let wanted = hard.min(MOST);
+        // Without it only large fleets notice, and are told.
+        if soft < wanted && setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_err() {}
+    }
+}
+
+/// Refuses a descriptor with EMFILE where it is one of the last that we may have: the kernel gives the lowest number that is free, so a high one
+/// means that nearly all are taken. A process that gave away the last ones could not even say so.
+pub fn not_one_of_the_last(fd: &impl AsRawFd) -> io::Result<()> {
+    let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    match fd.as_raw_fd() as u64 + RESERVE >= limit {
+        true => Err(io::Error::from_raw_os_error(libc::EMFILE)),
+        false => Ok(()),
+    }
 }
 
 /// Whether something failed only because descriptors, memory or processes ran out: later it may work.

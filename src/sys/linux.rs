@@ -306,6 +306,14 @@ pub fn is_running(pid: u32) -> bool {
         .is_some_and(|state| !matches!(state, b'Z' | b'X'))
 }
 
+/// Whether a process is stopped by a signal (SIGSTOP, SIGTSTP) or by a debugger, and so does nothing.
+pub fn is_stopped(pid: u32) -> bool {
+    fs::read(format!("/proc/{pid}/stat"))
+        .ok()
+        .and_then(|stat| stat.get(memchr::memrchr(b')', &stat)? + 2).copied())
+        .is_some_and(|state| matches!(state, b'T' | b't'))
+}
+
 /// How often the kernel has killed something of our control group for want of memory.
 pub fn oom_kills() -> u64 {
     let group = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();

@@ -245,6 +245,11 @@ pub fn is_running(pid: u32) -> bool {
     bsd_info(pid).is_ok_and(|info| info.pbi_status != libc::SZOMB)
 }
 
+/// Whether a process is stopped by a signal (SIGSTOP, SIGTSTP) or by a debugger, and so does nothing.
+pub fn is_stopped(pid: u32) -> bool {
+    bsd_info(pid).is_ok_and(|info| info.pbi_status == libc::SSTOP)
+}
+
 /// macOS takes unused pages by itself when it needs them.
 pub fn give_memory_back() {}
 

@@ -3,13 +3,18 @@
 //! The quick rows run with all other tests; those behind the feature `faults` take minutes and run by `scripts/faults`.
 
 mod chaos;
+mod clock;
+mod config;
 mod descriptors;
 mod dice;
+mod disk;
+mod exhaustion;
 mod hands;
 mod identity;
 mod innocents;
 mod limits;
 mod oracle;
+mod output;
 mod outside;
 mod paths;
 mod ports;
@@ -21,6 +26,7 @@ mod shim;
 mod soak;
 mod state;
 mod stop;
+mod stopped;
 mod strays;
 mod supervisor;
 mod unkillable;

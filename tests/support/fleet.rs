@@ -1,6 +1,6 @@
 //! A project of a test's own, and the program run on it with nothing of the machine's environment.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::mounts::SmallDisk;
 use super::output::{Output, Running};
 use super::{eventually, leaks, ports, toy};
 
@@ -23,6 +24,7 @@ pub(crate) struct Fleet {
     dir: TempDir,
     root: PathBuf,
     next_port: Cell<(u16, u16)>,
+    disk: OnceCell<SmallDisk>,
 }
 
 impl Fleet {
@@ -38,7 +40,7 @@ impl Fleet {
         for made in [&root, &dir.path().join("home"), &dir.path().join("tmp")] {
             fs::create_dir_all(made).unwrap();
         }
-        let fleet = Fleet { dir, root, next_port: Cell::new((0, 0)) };
+        let fleet = Fleet { dir, root, next_port: Cell::new((0, 0)), disk: OnceCell::new() };
         fleet.write("orchestra.yml", "");
         fleet
     }
@@ -103,13 +105,23 @@ impl Fleet {
 
     /// The program in the project's folder, with the environment of the test and nothing else.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_orchestra"));
+        let program = env!("CARGO_BIN_EXE_orchestra");
+        let mut command = match self.disk.get() {
+            Some(disk) => disk.enter(&self.root, program),
+            None => Command::new(program),
+        };
         command.args(args).current_dir(&self.root).env_clear();
         command.envs(toy::go_env());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", self.dir.path().join("home")).env("TMPDIR", self.dir.path().join("tmp"));
         command.env("LANG", "C.UTF-8").env("PWD", &self.root);
         command
+    }
+
+    /// Puts `.orchestra` on a tmpfs with these options, which every command sees from now on; or says why that is not possible here.
+    pub(crate) fn on_small_disk(&self, options: &str) -> Result<&SmallDisk, String> {
+        let disk = SmallDisk::new(&self.path(".orchestra"), options)?;
+        Ok(self.disk.get_or_init(|| disk))
     }
 
     /// Runs the program to its end.

@@ -3,6 +3,7 @@
 pub(crate) mod cgroups;
 pub(crate) mod fleet;
 pub(crate) mod leaks;
+pub(crate) mod mounts;
 pub(crate) mod output;
 pub(crate) mod ports;
 pub(crate) mod toy;

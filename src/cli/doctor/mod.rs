@@ -4,12 +4,12 @@ mod checks;
 mod machine;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::error::{Error, Kind, Result};
+use crate::cli::output;
+use crate::error::{Error, Result};
 use crate::task::spec::Protocol;
 
 pub use checks::{docker, go, ports};
@@ -98,11 +98,10 @@ struct Answer<'a> {
 pub fn run(_args: &DoctorArgs, facts: &Facts, form: Form) -> Result<()> {
     let checks = checks::all(facts);
     let failed = checks.iter().filter(|c| c.status == Status::Failed).count();
-    let text = match form {
-        Form::Json => json(&Answer { ok: failed == 0, checks: &checks })?,
-        Form::Text => text(&checks),
-    };
-    emit(&text)?;
+    match form {
+        Form::Json => output::json_pretty(&Answer { ok: failed == 0, checks: &checks })?,
+        Form::Text => output::show_plain(&text(&checks))?,
+    }
     match failed {
         0 => Ok(()),
         1 => Err(Error::failed("1 check failed").hint("mend it as said above, then `orchestra doctor` again")),
@@ -132,20 +131,4 @@ fn text(checks: &[Check]) -> String {
         }
     }
     out
-}
-
-/// A value as indented JSON with a final newline.
-pub(super) fn json(value: &impl Serialize) -> Result<String> {
-    let text = serde_json::to_string_pretty(value);
-    text.map(|t| t + "\n").map_err(|e| Error::failed("cannot write the answer as JSON").because(&e))
-}
-
-/// Writes to standard output; a reader that went away is no error of ours.
-pub(super) fn emit(text: &str) -> Result<()> {
-    let mut out = io::stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    written.map_err(|e| match e.kind() {
-        io::ErrorKind::BrokenPipe => Error::new(Kind::ClosedPipe, "the reader of the output went away"),
-        _ => Error::failed("cannot write to standard output").because(&e),
-    })
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::doctor::{self, Check, DeclaredPort, Form, Status};
+use super::output;
 use crate::error::{Context, Error, PathError, Result};
 use crate::task::spec::Protocol;
 use plan::Plan;
@@ -51,11 +52,10 @@ struct Answer {
 /// Makes what is missing and says what it did.
 pub fn run(args: &InitArgs, place: &Place) -> Result<()> {
     let answer = make(args, place)?;
-    let text = match place.form {
-        Form::Json => doctor::json(&answer)?,
-        Form::Text => text(&answer),
-    };
-    doctor::emit(&text)
+    match place.form {
+        Form::Json => output::json_pretty(&answer),
+        Form::Text => output::show_plain(&text(&answer)),
+    }
 }
 
 fn make(args: &InitArgs, place: &Place) -> Result<Answer> {

@@ -50,6 +50,13 @@ fn parse(pid: u32, stat: &str, tick: u64, page: u64, uptime: Duration) -> Option
     })
 }
 
+/// How long it has run.
+pub(super) fn age(pid: u32) -> Option<Duration> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let (tick, page) = (constant(SysconfVar::CLK_TCK)?, constant(SysconfVar::PAGE_SIZE)?);
+    Some(parse(pid, &String::from_utf8_lossy(&stat), tick, page, uptime()?)?.age)
+}
+
 fn constant(which: SysconfVar) -> Option<u64> {
     sysconf(which).ok()?.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0)
 }

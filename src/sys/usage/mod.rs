@@ -66,6 +66,11 @@ struct Known {
     newest: Point,
 }
 
+/// How long a process has run, by a clock that nobody sets; `None` once it is gone.
+pub fn age(pid: u32) -> Option<Duration> {
+    os::age(pid)
+}
+
 /// Every process that can be read now. Takes some milliseconds: not for a thread that must answer.
 pub fn processes() -> Vec<Process> {
     os::processes()

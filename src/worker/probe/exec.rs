@@ -9,7 +9,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::ask::Answer;
-use crate::sys::fd;
+use crate::sys::{child, fd};
 use crate::task::spec::RunSpec;
 
 /// Runs `argv` in the run's folder and environment.
@@ -18,6 +18,7 @@ pub(super) async fn ask(argv: &[String], spec: &RunSpec, within: Duration) -> An
     let mut command = Command::new(program);
     command.args(args).current_dir(&spec.dir).env_clear().envs(spec.env.iter().map(|(key, value)| (key, value)));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    child::with_limit(command.as_std_mut(), spec.caller.nofile);
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(e) => {

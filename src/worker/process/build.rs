@@ -115,7 +115,8 @@ async fn build(
     for member in &batch.members {
         let logs = relative(&home.service_logs(&member.service, "build"), &home.dot);
         let env = member.env.iter().cloned().collect();
-        let hooks = Hooks { dir: &member.dir, env: &env, dot: &home.dot, logs, keep: KEEP, run: run.0 };
+        let nofile = member.caller.nofile;
+        let hooks = Hooks { dir: &member.dir, env: &env, nofile, dot: &home.dot, logs, keep: KEEP, run: run.0 };
         hooks.run(&member.before, None).await.map_err(|failure| StartFailure {
             message: format!("before: {}", failure.message),
             port: false,

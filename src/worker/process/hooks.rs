@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::spawn::{failure, look_up};
 use crate::logs::record::{MAX_PAYLOAD, Stream};
 use crate::logs::writer::{Place, Writer};
+use crate::sys::child;
 use crate::task::environment::Environment;
 
 /// Of what a hook prints, so much is kept.
@@ -20,6 +21,8 @@ const MOST: u64 = 1024 * 1024;
 pub(super) struct Hooks<'a> {
     pub(super) dir: &'a Path,
     pub(super) env: &'a Environment,
+    /// `RLIMIT_NOFILE` of whoever asked, soft and hard.
+    pub(super) nofile: Option<(u64, u64)>,
     /// `.orchestra`.
     pub(super) dot: &'a Path,
     /// The folder of the segments, relative to `dot`. Nobody else writes there meanwhile.
@@ -56,7 +59,9 @@ impl Hooks<'_> {
         let shown = command.join(" ");
         let program =
             look_up(name.as_ref(), self.env, self.dir).map_err(|failure| format!("`{shown}`: {}", failure.message))?;
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        child::with_limit(command.as_std_mut(), self.nofile);
+        let mut child = command
             .args(args)
             .env_clear()
             .envs(self.env.iter().map(|(key, value)| (key, value)))

@@ -8,6 +8,7 @@ mod build;
 mod dialogue;
 mod hooks;
 mod keeper;
+mod reach;
 mod run;
 mod silent;
 mod spawn;

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -12,6 +11,7 @@ use super::Ground;
 use super::dialogue::Dialogue;
 use super::hooks::Hooks;
 use super::keeper::Keeper;
+use super::reach::reach;
 use super::spawn::{self, Shim};
 use crate::shim::client;
 use crate::shim::record::InstanceRecord;
@@ -47,20 +47,9 @@ pub(super) async fn start(
         Ok((shim, identity)) => match Dialogue::new(shim.socket) {
             Ok(dialogue) => {
                 let keeper = Keeper::new(shim.pid, shim.start_time, ground.heart.feel());
-                Live {
-                    ground,
-                    run,
-                    spec,
-                    identity,
-                    uuid: None,
-                    dialogue,
-                    signals,
-                    probe: None,
-                    notify: None,
-                    keeper,
-                }
-                .follow()
-                .await
+                Live { ground, run, spec, identity, uuid: None, dialogue, signals, probe: None, notify: None, keeper }
+                    .follow()
+                    .await
             }
             Err(error) => {
                 ground.report(run, RunReport::StartFailed(spawn::failure("cannot speak with its shim", &error))).await
@@ -79,7 +68,7 @@ pub(super) async fn adopt(
     let run = RunId(record.run);
     let identity = record.identity();
     match call(&ground, &record).await {
-        Ok((dialogue, shim)) => {
+        Some((dialogue, shim)) => {
             let keeper = Keeper::new(shim, os::start_time(shim).ok(), ground.heart.feel());
             Live {
                 ground,
@@ -96,23 +85,19 @@ pub(super) async fn adopt(
             .follow()
             .await;
         }
-        Err(_) => super::silent::follow(ground, record, spec, signals).await,
+        None => super::silent::follow(ground, record, spec, signals).await,
     }
 }
 
-/// Calls the shim of a run: whoever holds the socket must be our own user. What it greets with is heard as it comes: one that is stopped says nothing
-/// until it goes on.
-async fn call(ground: &Ground, record: &InstanceRecord) -> std::io::Result<(Dialogue, u32)> {
-    let socket = UnixStream::connect(ground.home.shim_file(&record.slot, ".sock")).await?;
-    let peer = socket.peer_cred()?;
-    if peer.uid() != nix::unistd::geteuid().as_raw() {
-        return Err(std::io::Error::from(std::io::ErrorKind::PermissionDenied));
-    }
+/// Calls the shim of a run. What it greets with is heard as it comes: one that is stopped says nothing until it goes on.
+async fn call(ground: &Ground, record: &InstanceRecord) -> Option<(Dialogue, u32)> {
+    let socket = reach(ground, &record.slot).await?;
     // The kernel knows who listens there, also while that shim is stopped; a record on disk is only a hint.
-    let shim = peer.pid().and_then(|pid| u32::try_from(pid).ok()).unwrap_or(record.shim);
+    let peer = socket.peer_cred().ok().and_then(|peer| peer.pid());
+    let shim = peer.and_then(|pid| u32::try_from(pid).ok()).unwrap_or(record.shim);
     let mut dialogue = Dialogue::over(socket);
     dialogue.tell(Order::Supervisor).await;
-    Ok((dialogue, shim))
+    Some((dialogue, shim))
 }
 
 /// Hooks, ports, and the shim itself; then what is known of the run already, by which what it leaves behind can be found.
@@ -168,6 +153,7 @@ fn hooks<'a>(ground: &'a Ground, run: RunId, spec: &'a RunSpec) -> Hooks<'a> {
     Hooks {
         dir: &spec.dir,
         env: &spec.env,
+        nofile: spec.caller.nofile,
         dot: &ground.home.dot,
         logs: relative(&ground.home.instance_logs(&spec.instance), &ground.home.dot),
         keep: spec.log_keep,

@@ -65,17 +65,23 @@ impl Spawner {
     /// made finds its socket closed and ends.
     fn ask(&self, slot: &str) -> io::Result<(u32, UnixStream)> {
         let mut place = self.template.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(template) = &mut *place {
-            match template.ask(slot) {
-                // It is dropped below.
-                Err(_) => {}
-                Ok((made, socket)) => return made.map(|pid| (pid, socket)),
+        if let Some(template) = &*place {
+            let (ours, theirs) = pair()?;
+            if let Ok(made) = template.ask(slot, &theirs) {
+                return made.map(|pid| (pid, ours));
             }
         }
         *place = None;
-        let (made, socket) = place.insert(Template::start(&self.program)?).ask(slot)?;
-        made.map(|pid| (pid, socket))
+        let (ours, theirs) = pair()?;
+        let made = place.insert(Template::start(&self.program)?).ask(slot, &theirs)?;
+        made.map(|pid| (pid, ours))
     }
+}
+
+fn pair() -> io::Result<(UnixStream, UnixStream)> {
+    let (ours, theirs) = UnixStream::pair()?;
+    fd::not_one_of_the_last(&theirs)?;
+    Ok((ours, theirs))
 }
 
 impl Template {
@@ -97,14 +103,13 @@ impl Template {
         Ok(Template { child, requests })
     }
 
-    /// Asks for a shim: its pid, or why it could not be made, and the way to it. An error is one of the template's.
-    fn ask(&mut self, slot: &str) -> io::Result<(io::Result<u32>, UnixStream)> {
-        let (ours, theirs) = UnixStream::pair()?;
+    /// Asks for a shim at the other end of `theirs`: its pid, or why it could not be made. An error of the outer kind is one of the template's.
+    fn ask(&self, slot: &str, theirs: &UnixStream) -> io::Result<io::Result<u32>> {
         let title = slot.as_bytes();
-        pass::send(&self.requests, &title[..title.len().min(TITLE)], &theirs)?;
+        pass::send(&self.requests, &title[..title.len().min(TITLE)], theirs)?;
         let mut answer = [0; template::ANSWER];
-        self.requests.read_exact(&mut answer)?;
-        Ok((template::read_answer(answer), ours))
+        (&self.requests).read_exact(&mut answer)?;
+        Ok(template::read_answer(answer))
     }
 }
 
@@ -137,6 +142,9 @@ fn may_run(file: &Path) -> bool {
 pub(super) fn failure(what: &str, error: &io::Error) -> StartFailure {
     let words = error.raw_os_error().map_or_else(|| error.to_string(), fd::errno_words);
     let more = match error.raw_os_error() {
+        Some(libc::EMFILE) => {
+            "; the supervisor may open no more files: raise its hard limit (`ulimit -Hn`) and start it anew"
+        }
         Some(libc::EAGAIN) => "; the limit of processes is reached: `ulimit -u`, or `pids.max` of its cgroup",
         _ => "",
     };
