@@ -1,8 +1,11 @@
 //! What `go test -json` of Go 1.26 said about a module with every kind of failure (`fixtures/events.json`), and forms of older ones.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
-use super::*;
+use super::{Collector, Keep, News};
+use crate::gotest::results::{PackageResult, State};
+use crate::gotest::trace::{self, Ground};
 
 fn ground() -> Ground {
     let names = [
