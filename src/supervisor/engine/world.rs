@@ -294,9 +294,19 @@ impl World {
             }
             self.now.mono = self.now.mono.max(at);
             self.timers.remove(&timer);
+            let others = self.resting().into_iter().filter(|(_, own)| *own != Some(timer)).collect::<Vec<_>>();
             self.event(Event::Timer(timer));
+            let resting = self.resting();
+            assert!(others.iter().all(|other| resting.contains(other)), "a stale {timer:?} ended a rest: {others:?}");
         }
         self.now.mono = until;
+    }
+
+    /// The copies that wait for a timer, and for which.
+    fn resting(&self) -> Vec<(InstanceId, Option<TimerId>)> {
+        let slots = self.engine.services.values().flat_map(|service| service.slots.values());
+        let rests = |slot: &&Slot| matches!(slot.state, TaskState::Backoff | TaskState::Crashloop);
+        slots.filter(rests).map(|slot| (slot.id.clone(), slot.timer)).collect()
     }
 
     /// The supervisor dies, some copies with it; builds die always. Another one follows.
