@@ -276,7 +276,7 @@ impl World {
                 RunReport::Built(batch.members.iter().map(|m| (m.key.clone(), Err(failure("nonsense")))).collect())
             }
             _ => {
-                self.version += u32::from(how % 2 == 0);
+                self.version += u32::from(how.is_multiple_of(2));
                 let made = |m: &BuildSpec| Artifact(format!("{}-{}", m.key.0, self.version));
                 self.disk.extend(batch.members.iter().map(|m| (m.output.clone(), made(m))));
                 RunReport::Built(batch.members.iter().map(|m| (m.key.clone(), Ok(made(m)))).collect())
@@ -372,9 +372,7 @@ impl World {
                 RunReport::Started { pid: run.0 as u32 }
             } else if live.leaving && !live.told {
                 RunReport::Stopping
-            } else if live.told {
-                RunReport::Exited(Outcome { code: Some(0), signal: None, oom: false, lost: false, killed: false })
-            } else if id.service == name("migrate") {
+            } else if live.told || id.service == name("migrate") {
                 RunReport::Exited(Outcome { code: Some(0), signal: None, oom: false, lost: false, killed: false })
             } else if !live.ready {
                 RunReport::Ready(true)
