@@ -276,7 +276,7 @@ impl World {
                 RunReport::Built(batch.members.iter().map(|m| (m.key.clone(), Err(failure("nonsense")))).collect())
             }
             _ => {
-                self.version += u32::from(how % 2 == 0);
+                self.version += u32::from(how.is_multiple_of(2));
                 let made = |m: &BuildSpec| Artifact(format!("{}-{}", m.key.0, self.version));
                 self.disk.extend(batch.members.iter().map(|m| (m.output.clone(), made(m))));
                 RunReport::Built(batch.members.iter().map(|m| (m.key.clone(), Ok(made(m)))).collect())
@@ -294,9 +294,19 @@ impl World {
             }
             self.now.mono = self.now.mono.max(at);
             self.timers.remove(&timer);
+            let others = self.resting().into_iter().filter(|(_, own)| *own != Some(timer)).collect::<Vec<_>>();
             self.event(Event::Timer(timer));
+            let resting = self.resting();
+            assert!(others.iter().all(|other| resting.contains(other)), "a stale {timer:?} ended a rest: {others:?}");
         }
         self.now.mono = until;
+    }
+
+    /// The copies that wait for a timer, and for which.
+    fn resting(&self) -> Vec<(InstanceId, Option<TimerId>)> {
+        let slots = self.engine.services.values().flat_map(|service| service.slots.values());
+        let rests = |slot: &&Slot| matches!(slot.state, TaskState::Backoff | TaskState::Crashloop);
+        slots.filter(rests).map(|slot| (slot.id.clone(), slot.timer)).collect()
     }
 
     /// The supervisor dies, some copies with it; builds die always. Another one follows.
@@ -362,9 +372,7 @@ impl World {
                 RunReport::Started { pid: run.0 as u32 }
             } else if live.leaving && !live.told {
                 RunReport::Stopping
-            } else if live.told {
-                RunReport::Exited(Outcome { code: Some(0), signal: None, oom: false, lost: false, killed: false })
-            } else if id.service == name("migrate") {
+            } else if live.told || id.service == name("migrate") {
                 RunReport::Exited(Outcome { code: Some(0), signal: None, oom: false, lost: false, killed: false })
             } else if !live.ready {
                 RunReport::Ready(true)
