@@ -253,14 +253,15 @@ mod tests {
         let marker = marker();
         let mut leader = Process::start(&SLEEP, &marker);
         let identity = Identity::of(leader.pid(), &marker);
-        let daemon = Process::start(&SLEEP, &marker);
+        let mut daemon = Process::start(&SLEEP, &marker);
         let editor = Process::start(&["tail", "-f", "/dev/null"], &marker);
         leader.0.kill().unwrap();
         leader.0.wait().unwrap();
         let remains = identity.signal_remains(libc::SIGKILL);
         assert_eq!(remains.signalled, 1);
         assert_eq!(remains.spared.iter().map(|spared| spared.pid).collect::<Vec<_>>(), [editor.pid()]);
-        assert!(editor.lives() && !daemon.lives());
+        assert_eq!(daemon.0.wait().unwrap().signal(), Some(libc::SIGKILL));
+        assert!(editor.lives());
     }
 
     #[test]
