@@ -354,8 +354,6 @@ impl Shim {
 
     fn take_leave(self, end: End) {
         let Shim { mut control, group, lock, sockets, records, uuid, number, oom_kills, program, root, .. } = self;
-        // Its supervisor died, and it ended before we missed that one, or it was to be replaced: somebody has to see to what follows.
-        let followed = !control.has_supervisor() && (!group.stopped || self.ordered);
         let (code, signal) = match end {
             End::Code(code) => (Some(code), None),
             End::Signal(signal) => (None, Some(signal)),
@@ -376,7 +374,8 @@ impl Shim {
         // Before the last words: whoever hears them may start the next run at once.
         drop(lock);
         control.tell(&Event::Exited { code, signal, oom, killed });
-        if followed {
+        // Nobody heard it: the supervisor died, and the service ended before we missed that one, or was to be replaced. Somebody has to see to what follows.
+        if !control.has_supervisor() && (!stopped || self.ordered) {
             start_supervisor(program.as_ref(), root.as_ref());
         }
         // Closed by the kernel and not by us: who sees the end of the conversation knows that the process has ended.

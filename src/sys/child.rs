@@ -240,12 +240,8 @@ fn read_report(told: &OwnedFd) -> Option<LaunchError> {
     let mut message = [0; 5];
     match fd::read(told.as_fd(), &mut message) {
         Ok(5) => {
-            let stage = match message[0] {
-                0 => Stage::Fork,
-                1 => Stage::Streams,
-                2 => Stage::Directory,
-                _ => Stage::Exec,
-            };
+            let stages = [Stage::Fork, Stage::Groups, Stage::Streams, Stage::Directory];
+            let stage = stages.into_iter().find(|stage| *stage as u8 == message[0]).unwrap_or(Stage::Exec);
             let errno = i32::from_le_bytes([message[1], message[2], message[3], message[4]]);
             Some(LaunchError { stage, errno })
         }

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
 
+use crate::support::wait::PATIENCE;
 use crate::support::{Fleet, eventually};
 
 /// The supervisor as it was before the fault.
@@ -29,7 +31,15 @@ impl Oracle {
     #[track_caller]
     pub(crate) fn before(fleet: &Fleet) -> Oracle {
         let pid = fleet.supervisor();
-        Oracle { fds: count(pid, "fd"), threads: count(pid, "task") }
+        // What comes and goes, a probe or an answer, is there in one look and not in the next.
+        let most = |what| {
+            let look = |_| {
+                std::thread::sleep(Duration::from_millis(20));
+                count(pid, what)
+            };
+            (0..10).map(look).max().unwrap_or_default()
+        };
+        Oracle { fds: most("fd"), threads: most("task") }
     }
 
     /// Waits until everything is as it must be, with a supervisor running; panics with what is not.
@@ -55,11 +65,20 @@ pub(crate) fn no_orphan(fleet: &Fleet) {
 /// No process of the fleet has a child that has ended and is not reaped.
 #[track_caller]
 pub(crate) fn no_zombie(fleet: &Fleet) {
-    eventually("no zombie to be left", || {
+    let zombies = || {
         let ours: Vec<i32> = fleet.processes().iter().map(|process| process.pid).collect();
-        let zombies = all().into_iter().filter(|(_, stat)| stat.state == 'Z' && ours.contains(&stat.parent));
-        zombies.collect::<Vec<_>>().is_empty().then_some(())
-    });
+        let ended = |(_, stat): &(i32, Stat)| stat.state == 'Z' && ours.contains(&stat.parent);
+        all().into_iter().filter(ended).map(|(pid, stat)| (name(pid), name(stat.parent))).collect::<Vec<_>>()
+    };
+    let began = Instant::now();
+    while !zombies().is_empty() {
+        assert!(began.elapsed() < PATIENCE, "zombies and their parents: {:?}", zombies());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn name(pid: i32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned()
 }
 
 /// The numbered lines of one flooding service are 1, 2, 3, … without a gap, as many as it says it wrote; how many.

@@ -30,6 +30,13 @@ pub(crate) fn shim_of(fleet: &Fleet, id: &str) -> i32 {
     parent.unwrap_or_else(|| panic!("{id} (pid {leader}) is gone"))
 }
 
+/// The children of a process.
+pub(crate) fn children(pid: i32) -> Vec<i32> {
+    let pids = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let parent = |pid: &i32| fields(*pid).and_then(|fields| fields.get(1)?.parse::<i32>().ok());
+    pids.filter(|child| parent(child) == Some(pid)).collect()
+}
+
 /// The pid that a script of the test writes into a file of the project.
 #[track_caller]
 pub(crate) fn pid_in(fleet: &Fleet, file: &str) -> i32 {

@@ -28,7 +28,7 @@ fn no_process_can_be_made() {
     fleet.toy("hooked", &[], "before: [[\"true\"]]");
     fleet.orchestra(&["start"]).ok();
     let (oracle, other) = (Oracle::before(&fleet), fleet.pid("other.1"));
-    group.take(fleet.supervisor());
+    take_supervisor(&group, &fleet);
     group.limit(Some(group.count()));
     for name in ["victim.1", "hooked.1"] {
         proc::send(fleet.pid(name), Signal::SIGKILL);
@@ -65,6 +65,13 @@ fn no_process_can_be_made() {
     );
 }
 
+/// The supervisor with the process that makes its shims.
+fn take_supervisor(group: &Group, fleet: &Fleet) {
+    let pid = fleet.supervisor();
+    group.take(pid);
+    proc::children(pid).into_iter().for_each(|child| group.take(child));
+}
+
 /// Row 18: the shim is there, and its child cannot be.
 #[test]
 fn a_shim_cannot_make_its_child() {
@@ -75,7 +82,7 @@ fn a_shim_cannot_make_its_child() {
     let fleet = Fleet::new();
     fleet.toy("victim", &[], "restart: {policy: always, delay: 200ms}");
     fleet.orchestra(&["start"]).ok();
-    group.take(fleet.supervisor());
+    take_supervisor(&group, &fleet);
     group.limit(Some(group.count() + 1));
     proc::send(fleet.pid("victim.1"), Signal::SIGKILL);
     eventually("two tries", || (fleet.instance("victim.1")["restarts"].as_i64() >= Some(3)).then_some(()));
@@ -99,7 +106,7 @@ fn a_build_waits_for_room() {
     fleet.go_service("built", "package main\n\nfunc main() { select {} }\n");
     fleet.write("built/main.go", "package main\n\nimport \"time\"\n\nfunc main() { time.Sleep(time.Hour) }\n");
     fleet.orchestra(&["start", "first"]).ok();
-    group.take(fleet.supervisor());
+    take_supervisor(&group, &fleet);
     group.limit(Some(group.count()));
     let start = fleet.background(&["start", "built"]);
     let why = eventually("the build to wait", || {

@@ -121,7 +121,8 @@ fn a_stubborn_one_is_killed_after_the_grace() {
     let mut stray = Outside::start(&fleet, "a stray that ignores SIGTERM", command);
     let started = fleet.orchestra(&["start"]).ok();
     stray.ends();
-    assert_eq!(stray.signals().first().map(String::as_str), Some("terminated"));
+    // It is woken too, and a program hears two signals that wait in any order.
+    assert!(stray.signals().contains(&"terminated".to_owned()), "{:?}", stray.signals());
     let words = format!("killed a stray that did not end: pid {} by rule P3", stray.pid);
     assert!(started.stderr.contains(&words), "{}", started.stderr);
 }

@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 
 use super::dice::Dice;
 use super::oracle::{self, Oracle};
-use super::report;
+use super::{proc, report};
 use crate::support::{Fleet, eventually, toy};
 
 /// How often a random kill is tried; the long suite tries more.
@@ -197,6 +197,8 @@ fn killed_together_with_the_only_service() {
     fleet.orchestra(&["start"]).ok();
     let (old, pid) = (fleet.supervisor(), fleet.pid("api.1"));
     end(old);
+    // Dead, and not missed yet.
+    eventually("the supervisor to be gone", || matches!(proc::state(old), None | Some('Z')).then_some(()));
     end(pid);
     another(&fleet, old);
     let again = eventually("the service again", || {
