@@ -101,6 +101,7 @@ fn adoption(services: &[(ServiceSpec, Desired)], copy: &Copy) -> Adoption {
         run: RunId(record.run),
         instance: copy.instance.clone(),
         launch: launch(services, copy),
+        pid: Some(record.pid).filter(|pid| *pid > 0),
         settings: Settings(record.settings.clone()),
         artifact: record.artifact.clone().map(Artifact),
         started_us: record.started_us,

@@ -54,6 +54,8 @@ pub struct Adoption {
     pub instance: InstanceId,
     /// What it would be started with now, or just enough to watch it where that is not known.
     pub launch: Arc<RunSpec>,
+    /// The leader of its group, where that is known; its shim says it again.
+    pub pid: Option<u32>,
     /// What it was started with.
     pub settings: Settings,
     /// What its binary was made of.

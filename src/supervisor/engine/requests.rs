@@ -213,7 +213,7 @@ impl Engine {
         slot.step(Input::Launch, Moment::default());
         slot.started_us = Some(adoption.started_us);
         slot.last_run = Some(adoption.run);
-        slot.run = Some(Run::new(adoption.run, adoption.settings, adoption.artifact));
+        slot.run = Some(Run { pid: adoption.pid, ..Run::new(adoption.run, adoption.settings, adoption.artifact) });
         self.runs.insert(adoption.run, Owner::Slot(adoption.instance));
     }
 

@@ -572,6 +572,7 @@ fn a_resumed_fleet_keeps_what_runs_and_starts_what_died() {
         run: RunId(41),
         instance: id("api.1"),
         launch: run_spec("api", 1, "s1"),
+        pid: Some(812),
         settings: Settings("s1".into()),
         artifact: Some(Artifact("api-1".into())),
         started_us: 5,
@@ -591,6 +592,7 @@ fn a_resumed_fleet_keeps_what_runs_and_starts_what_died() {
         past: [(name("api"), past)].into(),
     }));
     let view = world.engine.snapshot().services[0].instances[0].clone();
+    assert_eq!(view.pid, Some(812), "who runs is known before its shim answers");
     assert_eq!((view.restarts, view.last_exit), (3, Some(exit.clone())), "what was counted goes on");
     let why = world.engine.explain(&name("api")).unwrap();
     assert_eq!(why.exits, [(id("api.1"), exit)]);
@@ -719,6 +721,7 @@ fn what_an_earlier_supervisor_was_ending_is_followed_by_another() {
         run: RunId(41),
         instance: id(instance),
         launch: run_spec("api", 1, "s1"),
+        pid: Some(812),
         settings: Settings("s1".into()),
         artifact: Some(Artifact("api-1".into())),
         started_us: 5,
@@ -748,6 +751,7 @@ fn what_runs_of_a_service_without_copies_is_taken_over_and_ended() {
             run: RunId(41),
             instance: id("api.1"),
             launch: run_spec("api", 1, "s1"),
+            pid: None,
             settings: Settings("s1".into()),
             artifact: None,
             started_us: 5,

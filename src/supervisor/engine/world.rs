@@ -330,6 +330,7 @@ impl World {
                 run: *run,
                 instance: spec.instance.clone(),
                 launch: spec.clone(),
+                pid: None,
                 settings: spec.settings.clone(),
                 artifact: artifact.clone(),
                 started_us: 0,
