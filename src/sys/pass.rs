@@ -14,7 +14,8 @@ pub fn send(socket: &UnixStream, bytes: &[u8], fd: &impl AsFd) -> io::Result<()>
     let fds = [fd.as_fd().as_raw_fd()];
     let rights = [ControlMessage::ScmRights(&fds)];
     loop {
-        match sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(bytes)], &rights, MsgFlags::MSG_NOSIGNAL, None) {
+        // Rust programs ignore SIGPIPE: a peer that is gone is an error.
+        match sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(bytes)], &rights, MsgFlags::empty(), None) {
             Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
             // The descriptor went with the first byte; the rest are words for people.
