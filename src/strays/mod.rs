@@ -1,7 +1,7 @@
 //! Strays: copies of a project's services that were started outside orchestra. Found by what their executables prove, ended only when nothing speaks
 //! against it.
 //!
-//! [`look`] gathers facts, [`judge`] decides and knows no system, [`end`] signals what it holds and has looked at once more. An innocent process is
+//! `look` gathers facts, `judge` decides and knows no system, `end` signals what it holds and has looked at once more. An innocent process is
 //! never signalled: what cannot be proved is left alone, and what is proved but doubtful is only reported.
 
 mod end;
