@@ -13,3 +13,4 @@ pub mod package;
 pub mod reach;
 #[cfg(test)]
 mod shapes;
+pub mod watch;

@@ -6,6 +6,7 @@
 mod builds;
 #[cfg(test)]
 mod checks;
+mod edits;
 mod ends;
 #[cfg(test)]
 mod random;
@@ -20,6 +21,7 @@ mod view;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -156,10 +158,41 @@ pub enum Event {
         /// What was done about each stray, one sentence.
         said: Vec<(ServiceName, String)>,
     },
+    /// Files were edited.
+    Edited(Edit),
+    /// The configuration was edited: these services, which are wanted, have other settings now; those that are gone are told by a [`Event::Stop`].
+    Reconfigured {
+        /// Resolved; only those that differ from what the engine was last told.
+        specs: Vec<ServiceSpec>,
+        /// Builds with the same number may share one `go build`.
+        groups: BTreeMap<BuildKey, u64>,
+        /// The files because of which, relative to the project.
+        because: BTreeSet<PathBuf>,
+    },
+    /// Which services are built and swapped at each save, and what watching suffers from.
+    Watching {
+        /// Those.
+        services: BTreeSet<ServiceName>,
+        /// One sentence.
+        trouble: Option<String>,
+    },
     /// A worker reports.
     Report(RunId, RunReport),
     /// A timer that was armed is due.
     Timer(TimerId),
+}
+
+/// What edits reached, and the files because of which, relative to the project where they lie inside.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Edit {
+    /// Binaries that may be others now.
+    pub builds: BTreeMap<BuildKey, BTreeSet<PathBuf>>,
+    /// Services that are restarted without a build.
+    pub restarts: BTreeMap<ServiceName, BTreeSet<PathBuf>>,
+    /// Of services whose tests are wanted: packages, by import path, whose tests may end otherwise.
+    pub tests: BTreeMap<ServiceName, BTreeSet<String>>,
+    /// When the first of the edits was seen, microseconds since 1970.
+    pub seen_us: i64,
 }
 
 /// What shall be done.
@@ -304,6 +337,9 @@ impl Engine {
             Event::Resume(resume) => self.resume(resume, out),
             Event::Hunt { services } => self.hunt(services),
             Event::Hunted { services, said } => self.hunted(&services, said, now, out),
+            Event::Edited(edit) => self.edited(edit, now, out),
+            Event::Reconfigured { specs, groups, because } => self.reconfigure(specs, groups, &because, now, out),
+            Event::Watching { services, trouble } => self.watching(services, trouble),
             Event::Report(run, report) => self.report(run, report, now, out),
             Event::Timer(timer) => self.timer(timer, now),
         }
