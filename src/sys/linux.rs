@@ -350,6 +350,17 @@ pub fn hurry() {
     drop(fs::write("/proc/self/autogroup", "-20"));
 }
 
+/// One heap for all threads. With one each, what a thread frees is of no use to the others, and a process with a few threads that do much for a moment and
+/// then rest holds twice what it needs and more with each round. Before the first thread is started.
+pub fn share_one_heap() {
+    #[cfg(target_env = "gnu")]
+    #[expect(unsafe_code, reason = "mallopt has no wrapper")]
+    // SAFETY: takes two numbers; where it is refused all is as before.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
 /// Gives freed memory back to the system, for a process that had its busiest moment and lives on for days.
 pub fn give_memory_back() {
     #[cfg(target_env = "gnu")]

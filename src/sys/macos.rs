@@ -250,6 +250,9 @@ pub fn is_stopped(pid: u32) -> bool {
     bsd_info(pid).is_ok_and(|info| info.pbi_status == libc::SSTOP)
 }
 
+/// Its allocator shares by itself.
+pub fn share_one_heap() {}
+
 /// macOS takes unused pages by itself when it needs them.
 pub fn give_memory_back() {}
 
