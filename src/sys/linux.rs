@@ -84,6 +84,15 @@ pub fn peer_pid(stream: &UnixStream) -> io::Result<u32> {
     u32::try_from(pid).map_err(io::Error::other)
 }
 
+/// Bytes written to a socket that its peer has not read yet.
+#[expect(unsafe_code, reason = "this ioctl has no wrapper")]
+pub fn unread(stream: &UnixStream) -> io::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the kernel writes one int (SIOCOUTQ, unix(7)); the descriptor is open.
+    let done = unsafe { libc::ioctl(stream.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    if done == 0 { Ok(usize::try_from(bytes).unwrap_or(0)) } else { Err(io::Error::last_os_error()) }
+}
+
 /// The running program, to be started once more: also after its file was replaced.
 pub fn own_program() -> io::Result<PathBuf> {
     Ok(PathBuf::from("/proc/self/exe"))
