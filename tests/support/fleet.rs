@@ -236,6 +236,11 @@ impl Fleet {
             let output = self.orchestra(args);
             eprintln!("--- {}\n{}{}", output.command, output.stdout, output.stderr);
         }
+        let log = self.path(".orchestra/state/supervisor.log");
+        eprintln!("--- {}\n{}", log.display(), fs::read_to_string(&log).unwrap_or_default());
+        for process in self.processes() {
+            eprintln!("{process:?}");
+        }
     }
 
     fn end(&self) -> Vec<leaks::Process> {
