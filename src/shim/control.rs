@@ -19,6 +19,8 @@ const LONGEST: usize = 1024;
 /// Between two looks whether our last words were read, milliseconds.
 const LEAST_PAUSE_MS: u8 = 1;
 const MOST_PAUSE_MS: u8 = 16;
+/// So long a killed process may take to close its sockets.
+const DYING: u64 = 10_000_000_000;
 
 #[derive(Debug)]
 struct Connection {
@@ -117,8 +119,8 @@ impl Control {
         }
     }
 
-    /// Whether a supervisor has read all it was told. Waits until it has or is gone, but not longer than `until`: one that is stopped finds it when it goes on.
-    /// What was written to one that was dying was heard by nobody.
+    /// Whether a supervisor has read all it was told. Waits until it has or is gone, but not longer than `until` for one that lives: one that is stopped finds
+    /// it when it goes on. What was written to one that was dying was heard by nobody, and a process with several threads takes its time to die.
     pub(super) fn is_heard(&self, until: u64) -> bool {
         let mut pause = LEAST_PAUSE_MS;
         loop {
@@ -130,8 +132,12 @@ impl Control {
             if poll(&mut hung_up, PollTimeout::from(pause)).is_ok_and(|n| n > 0) {
                 return false;
             }
-            if mono_ns() >= until {
-                return true;
+            let now = mono_ns();
+            if now >= until {
+                let lives = os::peer_pid(&connection.stream).is_ok_and(os::is_running);
+                if lives || now >= until.saturating_add(DYING) {
+                    return lives;
+                }
             }
             pause = (pause * 2).min(MOST_PAUSE_MS);
         }
@@ -197,7 +203,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (mut control, mut supervisor) = control(dir.path());
         control.tell(&Event::Unkillable);
-        assert!(control.is_heard(AT_ONCE), "one that is stopped reads them later");
+        assert!(control.is_heard(AT_ONCE), "one that lives reads them later");
         let reader = std::thread::spawn(move || {
             let n = supervisor.read(&mut [0; 64]).unwrap();
             (n, supervisor)

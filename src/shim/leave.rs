@@ -2,7 +2,9 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use super::control::CONNECTIONS;
 use super::record::ExitRecord;
@@ -27,6 +29,8 @@ const REVIVE_PAUSE: u64 = 20 * SECOND;
 const REVIVE_LOOK: u64 = SECOND;
 /// A supervisor that is stopped reads our last words once it goes on; so long it is waited for.
 const HEARD: u64 = SECOND;
+/// Between two looks at the supervisor's lock.
+const LOOK: Duration = Duration::from_millis(5);
 
 impl Shim {
     /// Without a supervisor: starts a new one, and ends the service once it has lingered enough.
@@ -111,14 +115,25 @@ impl Shim {
         drop(lock);
         control.tell(&Event::Exited { code, signal, oom, killed });
         // Nobody heard it: the supervisor died, and the service ended before we missed that one, or was to be replaced. Somebody has to see to what follows.
-        let heard = control.is_heard(mono_ns() + HEARD)
-            || lock::is_held(&self.api.with_file_name(SUPERVISOR_LOCK)).unwrap_or(false);
+        let until = mono_ns() + HEARD;
+        let heard = control.is_heard(until) || stays_held(&self.api.with_file_name(SUPERVISOR_LOCK), until);
         if !heard && (!stopped || self.ordered) {
             start_supervisor(program.as_ref(), root.as_ref());
         }
         // Closed by the kernel and not by us: who sees the end of the conversation knows that the process has ended.
         std::mem::forget(control);
     }
+}
+
+/// Whether somebody who lives holds a lock: what a dying process holds is given up one by one, its lock after its sockets.
+fn stays_held(path: &Path, until: u64) -> bool {
+    while lock::is_held(path).unwrap_or(false) {
+        if mono_ns() >= until {
+            return true;
+        }
+        std::thread::sleep(LOOK);
+    }
+    false
 }
 
 /// If it cannot be started now, the next try may have more luck; nobody is there to be told.
