@@ -52,6 +52,7 @@ pub(super) fn view(service: &str, state: Shown, settled: Settled) -> ServiceView
         settled,
         reason: None,
         rerun: false,
+        tests: None,
     }
 }
 

@@ -166,6 +166,7 @@ impl Files {
             settled: Settled::Pending,
             reason: last.and_then(|last| last.reason.clone()),
             rerun: false,
+            tests: None,
         }
     }
 

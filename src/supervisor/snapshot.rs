@@ -128,12 +128,55 @@ pub struct ServiceView {
     pub reason: Option<String>,
     /// It is watched: a save builds and swaps it.
     pub rerun: bool,
+    /// Where its tests are that decide whether its newest binary is run; `None` where tests are off.
+    pub tests: Option<TestsView>,
 }
 
 impl ServiceView {
     /// The first state of [`Shown::ORDER`] that an instance has.
     pub fn state(&self) -> Shown {
         Shown::ORDER.into_iter().find(|s| self.instances.iter().any(|i| i.state == *s)).unwrap_or(Shown::Idle)
+    }
+}
+
+/// Where the tests of a service are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TestsView {
+    /// What they do now.
+    pub state: TestsState,
+    /// Of the newest run: tests that passed.
+    pub passed: usize,
+    /// Tests that failed.
+    pub failed: usize,
+    /// The first failure, one line.
+    pub error: Option<String>,
+}
+
+/// What tests do, or came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TestsState {
+    /// They never ran.
+    Idle,
+    /// They wait for the build or for a place.
+    Queued,
+    /// They run.
+    Testing,
+    /// They passed.
+    Passed,
+    /// They failed.
+    Failed,
+}
+
+impl TestsState {
+    /// The word on the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            TestsState::Idle => "idle",
+            TestsState::Queued => "queued",
+            TestsState::Testing => "testing",
+            TestsState::Passed => "passed",
+            TestsState::Failed => "failed",
+        }
     }
 }
 

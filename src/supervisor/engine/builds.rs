@@ -175,6 +175,9 @@ impl Engine {
         self.say(&service, message, now, out);
         if ended {
             self.build_ended(key, outcome, now);
+            if outcome != BuildOutcome::Failed {
+                self.test_new_code(key, out);
+            }
         }
     }
 

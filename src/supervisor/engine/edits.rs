@@ -21,6 +21,7 @@ impl Engine {
             }
             self.build_anew(&key, out);
             for name in reached {
+                self.abort_tests(&name, out);
                 self.look_again(&name, now);
                 because.entry(name).or_default().extend(files.iter().cloned());
             }
@@ -31,6 +32,7 @@ impl Engine {
                 because.entry(name).or_default().extend(files);
             }
         }
+        self.test_packages(edit.tests, out);
         for (name, files) in because {
             self.say(&name, edited_words(&files), now, out);
             self.begin_rerun(&name, files, edit.seen_us);
@@ -87,7 +89,7 @@ impl Engine {
     }
 
     /// The services that run the binary of this build, as far as they are wanted.
-    fn those_built_by(&self, key: &BuildKey) -> Vec<ServiceName> {
+    pub(super) fn those_built_by(&self, key: &BuildKey) -> Vec<ServiceName> {
         let runs_it = |service: &&Service| service.spec.build.as_ref().is_some_and(|build| build.key == *key);
         let wanted = |service: &&Service| service.is_to_run() || self.is_gated(service);
         self.services.values().filter(runs_it).filter(wanted).map(|service| service.spec.name.clone()).collect()

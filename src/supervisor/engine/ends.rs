@@ -6,6 +6,7 @@ use super::slot::Run;
 use super::{Effect, Engine, Moment, Owner, Slot, TimerId};
 use crate::supervisor::snapshot::{ExitView, Reason};
 use crate::task::id::{InstanceId, RunId, ServiceName};
+use crate::task::outcome::TestOutcome;
 use crate::task::restart::{self, Failure, RestartPolicy, Verdict};
 use crate::task::spec::{Condition, Desired, Kind, Limits, size_words};
 use crate::task::state::{Input, TaskState};
@@ -32,6 +33,19 @@ impl Engine {
             }
             (Some(Owner::Builds(_)), RunReport::Waiting(Some(words))) => self.build_waits(run, &words, now, out),
             (Some(Owner::Builds(_)), _) => {}
+            (Some(Owner::Tests(_)), RunReport::Tested(outcome)) => self.tested(run, outcome, now, out),
+            (Some(Owner::Tests(_)), RunReport::StartFailed(failure)) => {
+                self.tested(run, TestOutcome { error: Some(failure.message), ..TestOutcome::default() }, now, out)
+            }
+            (Some(Owner::Tests(_)), RunReport::Exited(_)) => {
+                let error = Some("they were interrupted".to_owned());
+                self.tested(run, TestOutcome { error, ..TestOutcome::default() }, now, out)
+            }
+            (Some(Owner::Tests(service)), RunReport::Note(message)) => {
+                let service = service.clone();
+                self.note(&service, message, now, out);
+            }
+            (Some(Owner::Tests(_)), _) => {}
             (Some(Owner::Slot(id)), report) => {
                 let id = id.clone();
                 self.report_slot(&id, run, report, now, out);
@@ -48,7 +62,7 @@ impl Engine {
             RunReport::Ready(ready) => self.ready(id, ready, now, out),
             RunReport::Dead(why) => self.dead(id, &why, now, out),
             RunReport::Stopping => self.is_ending(id, now),
-            RunReport::Built(_) => {}
+            RunReport::Built(_) | RunReport::Tested(_) => {}
             RunReport::Started { pid } => {
                 let Some(slot) = self.slot(id) else { return };
                 slot.step(Input::Started, now);

@@ -17,6 +17,9 @@ mod requests;
 mod rerun;
 mod settle;
 mod slot;
+mod testing;
+#[cfg(test)]
+mod testing_tests;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -36,6 +39,7 @@ use crate::task::spec::{BuildSpec, Desired, RunSpec, ServiceSpec};
 use crate::task::state::TaskState;
 use crate::worker::{BuildFailure, RunReport, Signal, Work};
 pub use slot::Slot;
+use testing::Testing;
 
 /// One moment on both clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -243,6 +247,8 @@ pub struct Service {
     pub happenings: VecDeque<Happening>,
     /// What became of the newest edit that reached it.
     pub rerun: Option<Rerun>,
+    /// Its tests, where they decide whether its newest binary is run.
+    pub testing: Testing,
 }
 
 /// One build, shared by every service with an equal key.
@@ -276,6 +282,7 @@ struct Gate {
 enum Owner {
     Slot(InstanceId),
     Builds(Vec<BuildKey>),
+    Tests(ServiceName),
 }
 
 /// Holds everything that is wanted and everything that is.
@@ -376,15 +383,15 @@ impl Engine {
     pub fn is_at_rest(&self, name: &ServiceName) -> bool {
         self.services.get(name).is_none_or(|service| {
             let build = service.spec.build.as_ref().and_then(|spec| self.builds.get(&spec.key));
-            service.is_over() && !build.is_some_and(|build| build.is_pending())
+            service.is_over() && !build.is_some_and(|build| build.is_pending()) && !service.testing.is_running()
         })
     }
 
-    /// The instance a run belongs to; `None` for a build or an unknown run.
+    /// The instance a run belongs to; `None` for a build, for tests or an unknown run.
     pub fn instance_of(&self, run: RunId) -> Option<&InstanceId> {
         match self.runs.get(&run) {
             Some(Owner::Slot(instance)) => Some(instance),
-            Some(Owner::Builds(_)) | None => None,
+            Some(Owner::Builds(_) | Owner::Tests(_)) | None => None,
         }
     }
 

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::slot::Run;
-use super::{Effect, Engine, Moment, Owner, Service, Slot};
+use super::testing::{Door, closed_words};
+use super::{Build, Effect, Engine, Gate, Moment, Owner, Service, Slot};
 use crate::scheduler::{self, Capability, Demand};
 use crate::supervisor::snapshot::Reason;
 use crate::task::id::{Artifact, InstanceId, ServiceName, Settings};
@@ -17,9 +18,11 @@ impl Engine {
         self.count_promises();
         self.open_gates(now);
         self.launch_builds(now, out);
+        self.launch_tests(now, out);
         self.mark_changed(now);
         self.replace_marked(now, out);
         self.end_unwanted(now, out);
+        self.end_barred(now, out);
         self.start_waiting(now, out);
     }
 
@@ -36,23 +39,35 @@ impl Engine {
             node.promised.disk += asked.disk;
             node.n_tasks += 1;
         }
-        node.n_builds = self.runs.values().filter(|owner| matches!(owner, Owner::Builds(_))).count() as u32;
+        node.n_builds =
+            self.runs.values().filter(|owner| matches!(owner, Owner::Builds(_) | Owner::Tests(_))).count() as u32;
     }
 
     /// Restarts whose builds are all done: every copy of theirs is to be replaced. One failed build drops the whole restart.
     fn open_gates(&mut self, now: Moment) {
         for gate in std::mem::take(&mut self.gates) {
-            let builds = || {
-                let services: BTreeSet<&ServiceName> = gate.instances.iter().map(|id| &id.service).collect();
-                let services = services.into_iter().filter_map(|name| self.services.get(name));
-                services.filter_map(|service| self.builds.get(&service.spec.build.as_ref()?.key))
-            };
-            if builds().any(|build| build.is_pending()) {
-                self.gates.push(gate);
-            } else if builds().all(|build| build.state == TaskState::Done) {
-                gate.instances.iter().for_each(|id| self.force(id, now));
+            match self.is_passable(&gate) {
+                None => self.gates.push(gate),
+                Some(true) => gate.instances.iter().for_each(|id| self.force(id, now)),
+                Some(false) => {}
             }
         }
+    }
+
+    /// Whether everything is built and tested that a restart waits for; `None` while some of it is still to come.
+    fn is_passable(&self, gate: &Gate) -> Option<bool> {
+        let names: BTreeSet<&ServiceName> = gate.instances.iter().map(|id| &id.service).collect();
+        let services: Vec<&Service> = names.into_iter().filter_map(|name| self.services.get(name)).collect();
+        let builds: Vec<&Build> =
+            services.iter().filter_map(|service| self.builds.get(&service.spec.build.as_ref()?.key)).collect();
+        if builds.iter().any(|build| build.is_pending()) {
+            return None;
+        }
+        if builds.iter().any(|build| build.state != TaskState::Done) {
+            return Some(false);
+        }
+        let waits = services.iter().any(|service| service.door() == Door::Waits);
+        if waits { None } else { Some(services.iter().all(|service| service.door() == Door::Open)) }
     }
 
     fn force(&mut self, id: &InstanceId, now: Moment) {
@@ -82,7 +97,8 @@ impl Engine {
     fn mark_changed(&mut self, now: Moment) {
         for service in self.services.values_mut() {
             let build = service.spec.build.as_ref().and_then(|spec| self.builds.get(&spec.key));
-            if build.is_some_and(|build| build.is_pending()) {
+            // Code whose tests fail may be mended by an edit of its tests alone, so that the copies stay marked.
+            if build.is_some_and(|build| build.is_pending()) || service.door() != Door::Open {
                 continue;
             }
             let failed = build.is_some_and(|build| build.state == TaskState::Failed);
@@ -120,7 +136,7 @@ impl Engine {
         for service in self.services.values_mut() {
             let build = service.spec.build.as_ref().and_then(|spec| self.builds.get(&spec.key));
             // While it is built anew, and when that failed, what serves goes on serving.
-            if build.is_some_and(|build| build.state != TaskState::Done) {
+            if build.is_some_and(|build| build.state != TaskState::Done) || service.door() != Door::Open {
                 continue;
             }
             let marked: Vec<u32> = service
@@ -214,6 +230,19 @@ impl Engine {
             let trouble = format!("its build failed: {}", failure.error);
             self.give_up(id, trouble, now);
             return;
+        }
+        let goes_on = slot.goes_on_with(build.and_then(|build| build.artifact.as_ref()));
+        match service.door() {
+            Door::Open => {}
+            Door::Waits if goes_on => {}
+            Door::Closed(_) if goes_on && !service.is_barred() => {}
+            Door::Waits => return,
+            Door::Closed(outcome) => {
+                let trouble = closed_words(outcome);
+                self.give_up(id, trouble, now);
+                self.slot(id).into_iter().for_each(|slot| slot.barred = true);
+                return;
+            }
         }
         let strict = slot.restarts == 0;
         if !service.spec.needs.iter().all(|need| self.is_met(need, strict)) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::slot::Run;
+use super::testing::Testing;
 use super::{Adoption, Build, Effect, Engine, Gate, Moment, Owner, Resume, Service, Slot};
 use crate::supervisor::snapshot::Reason;
 use crate::task::id::{Artifact, BuildKey, InstanceId, RunId, ServiceName, Settings};
@@ -117,6 +118,12 @@ impl Engine {
             gate.instances.retain(|id| !copy_stops(id));
         }
         self.gates.retain(|gate| !gate.instances.is_empty());
+        for name in services {
+            let is_left = |service: &Service| service.is_to_run() || self.is_gated(service);
+            if !self.services.get(name).is_some_and(is_left) {
+                self.drop_tests(name, out);
+            }
+        }
         self.unqueue_builds(services);
     }
 
@@ -226,6 +233,7 @@ impl Engine {
             slots: BTreeMap::new(),
             happenings: past.happenings.into(),
             rerun: None,
+            testing: Testing::default(),
         });
         for run in &spec.runs {
             let slot = service.slots.entry(run.instance.number).or_insert_with(|| Slot::new(run.clone()));

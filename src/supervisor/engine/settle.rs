@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::slot::Run;
+use super::testing::{Door, closed_words};
 use super::{Engine, Service, Slot};
 use crate::supervisor::snapshot::Settled;
 use crate::task::id::ServiceName;
@@ -40,7 +41,7 @@ impl Engine {
                 return Settled::Failed(words);
             }
             let build = service.spec.build.as_ref().and_then(|spec| self.builds.get(&spec.key));
-            let busy = slots.any(|slot| slot.run.is_some()) || self.is_gated(service);
+            let busy = slots.any(|slot| slot.run.is_some()) || self.is_gated(service) || service.testing.is_running();
             // A build that failed is no concern of a service that is not wanted.
             return if busy || build.is_some_and(|build| build.is_pending()) { Settled::Pending } else { Settled::Met };
         }
@@ -66,19 +67,23 @@ impl Engine {
         let build = service.spec.build.as_ref().and_then(|spec| self.builds.get(&spec.key));
         let marked = service.slots.values().any(|slot| slot.check || slot.replace.is_some() || slot.surplus);
         match build {
-            Some(build) if build.is_pending() => Some(Settled::Pending),
-            Some(build) if build.state == TaskState::Failed => Some(Settled::Failed(build_words(build))),
-            Some(_) | None if self.is_gated(service) => Some(Settled::Pending),
-            // A replacement that waits for a copy that failed will not go on by itself: the failed copy is the news.
-            // Nobody knows how long a person looks at it, so nobody waits.
-            Some(_) | None if service.slots.values().any(Slot::is_spared) => {
-                service.slots.values().find_map(Slot::spared_words).map(Settled::Blocked)
-            }
-            Some(_) | None if marked && !service.slots.values().any(|slot| is_bad(slot.state)) => {
-                Some(Settled::Pending)
-            }
-            Some(_) | None => None,
+            Some(build) if build.is_pending() => return Some(Settled::Pending),
+            Some(build) if build.state == TaskState::Failed => return Some(Settled::Failed(build_words(build))),
+            Some(_) | None => {}
         }
+        match service.door() {
+            Door::Waits => return Some(Settled::Pending),
+            Door::Closed(outcome) => return Some(Settled::Failed(closed_words(outcome))),
+            Door::Open => {}
+        }
+        if self.is_gated(service) {
+            return Some(Settled::Pending);
+        }
+        // Nobody knows how long a person looks at it, so nobody waits.
+        let spared = service.slots.values().find_map(Slot::spared_words).map(Settled::Blocked);
+        // A replacement that waits for a copy that failed will not go on by itself: the failed copy is the news.
+        let goes_on = marked && !service.slots.values().any(|slot| is_bad(slot.state));
+        spared.or(goes_on.then_some(Settled::Pending))
     }
 
     pub(super) fn is_gated(&self, service: &Service) -> bool {

@@ -79,6 +79,8 @@ pub struct Slot {
     pub owed: bool,
     /// Its next or present run is what became of the newest edit, and was not ready yet.
     pub renewed: bool,
+    /// It failed because the tests of its code did.
+    pub barred: bool,
     /// What its newest run that ended was: its settings and its code.
     pub ran: Option<(Settings, Option<Artifact>)>,
     /// The code of the newest run that was ready and lasted.
@@ -126,6 +128,7 @@ impl Slot {
             forced: false,
             owed: false,
             renewed: false,
+            barred: false,
             ran: None,
             good: None,
             grace: None,
@@ -163,6 +166,7 @@ impl Slot {
         self.on_trial = false;
         self.trouble = None;
         self.timer = None;
+        self.barred = false;
     }
 
     /// Forgets past failures: a person asked anew.

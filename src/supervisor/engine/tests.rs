@@ -11,7 +11,7 @@ use crate::supervisor::snapshot::{Reason, Settled, Shown};
 use crate::task::environment::Environment;
 use crate::task::restart::RestartPolicy;
 use crate::task::spec::*;
-use crate::worker::Outcome;
+use crate::worker::{Outcome, TestOutcome};
 
 pub(super) fn name(text: &str) -> ServiceName {
     ServiceName::fold(text).unwrap()
@@ -152,7 +152,7 @@ impl World {
     pub(super) fn instances(&self) -> Vec<InstanceId> {
         let instance = |work: &Work| match work {
             Work::Run { spec, .. } => Some(spec.instance.clone()),
-            Work::Build(_) => None,
+            Work::Build(_) | Work::Test(_) => None,
         };
         self.live.values().filter_map(instance).collect()
     }
@@ -172,11 +172,24 @@ impl World {
             .unwrap_or_else(|| panic!("no run of {instance}"))
     }
 
+    /// Finishes every test there is.
+    pub(super) fn test_all(&mut self, error: Option<&str>) {
+        let tests =
+            |world: &World| world.live.iter().find(|(_, work)| matches!(work, Work::Test(_))).map(|(run, _)| *run);
+        while let Some(run) = tests(self) {
+            self.live.remove(&run);
+            let killed = self.signals.contains(&(run, Signal::Kill));
+            let error = if killed { Some("interrupted".into()) } else { error.map(str::to_owned) };
+            let (passed, failed) = (2, usize::from(error.is_some()));
+            self.event(Event::Report(run, RunReport::Tested(TestOutcome { passed, failed, error })));
+        }
+    }
+
     /// Finishes every build there is, and those that follow.
     pub(super) fn build_all(&mut self) {
         while let Some((run, batch)) = self.live.iter().find_map(|(run, work)| match work {
             Work::Build(batch) => Some((*run, batch.clone())),
-            Work::Run { .. } => None,
+            Work::Run { .. } | Work::Test(_) => None,
         }) {
             self.shared_builds += usize::from(batch.members.len() > 1);
             self.live.remove(&run);
@@ -239,7 +252,7 @@ impl World {
         };
         let instance = |work: &Work| match work {
             Work::Run { spec, .. } => Some(spec.instance.to_string()),
-            Work::Build(_) => None,
+            Work::Build(_) | Work::Test(_) => None,
         };
         self.live.iter().filter(|(run, _)| told(run)).filter_map(|(_, work)| instance(work)).collect()
     }

@@ -31,6 +31,7 @@ impl Engine {
             reason: self.reason(service, &settled),
             settled,
             rerun: service.desired != Desired::Down && self.watched.contains(&service.spec.name),
+            tests: service.spec.tests.as_ref().map(|_| service.testing.view()),
         }
     }
 

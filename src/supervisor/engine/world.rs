@@ -197,7 +197,7 @@ impl World {
     pub(super) fn copies(&self) -> Vec<(RunId, InstanceId)> {
         let of = |(run, live): (&RunId, &Live)| match &live.work {
             Work::Run { spec, .. } => Some((*run, spec.instance.clone())),
-            Work::Build(_) => None,
+            Work::Build(_) | Work::Test(_) => None,
         };
         self.live.iter().filter_map(of).collect()
     }
@@ -211,7 +211,7 @@ impl World {
         let live = self.live.get_mut(&run).unwrap();
         let copy = match &live.work {
             Work::Run { spec, .. } => Some(spec.instance.clone()),
-            Work::Build(_) => None,
+            Work::Build(_) | Work::Test(_) => None,
         };
         match &report {
             RunReport::Started { .. } => live.started = true,
@@ -238,7 +238,8 @@ impl World {
             | RunReport::Listening(_)
             | RunReport::Limits(_)
             | RunReport::Note(_)
-            | RunReport::Trouble(..) => {}
+            | RunReport::Trouble(..)
+            | RunReport::Tested(_) => {}
         }
         let ended = copy.filter(|_| matches!(report, RunReport::Exited(_)));
         let armed = self.timers.last_key_value().map(|(timer, _)| timer.0);
