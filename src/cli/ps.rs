@@ -118,7 +118,9 @@ fn render(ps: &Ps, clock: &Clock, limit: Option<usize>, color: bool) -> String {
     let rows: Vec<Row> = ps.services.iter().flat_map(|service| rows(service, clock)).collect();
     let mut out = table::render(&COLUMNS, &rows, &[0, 3], limit, color);
     if let Some(trouble) = &ps.supervisor.trouble {
-        let line = format!("{}; this is what its files say", text::clean(trouble));
+        // One that answers has an uptime.
+        let who = if ps.supervisor.uptime_ms.is_some() { "" } else { "; this is what its files say" };
+        let line = format!("{}{who}", text::clean(trouble));
         out.push_str(&format!("{}\n", Paint::Red.on(&line, color)));
     } else if !ps.supervisor.running {
         out.push_str(&format!("{}\n", Paint::Dim.on("no supervisor runs", color)));

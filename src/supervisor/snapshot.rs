@@ -1,5 +1,7 @@
 //! The state of everything at one moment, as the engine shows it: plain values, cheap to share.
 
+use std::sync::Arc;
+
 use crate::task::id::{InstanceId, RunId, ServiceName};
 use crate::task::spec::{Desired, Kind, Limits, Port};
 use crate::worker::Problem;
@@ -13,6 +15,10 @@ pub struct Snapshot {
     pub services: Vec<ServiceView>,
     /// What whoever waits for a request should read, oldest first; only the newest are kept.
     pub notes: Vec<Note>,
+    /// The number of the newest watch that is armed; later ones may be on their way.
+    pub armed: u64,
+    /// Why the newest configuration is not taken over, line by line, the first of them a sentence; `None` where it is.
+    pub config_trouble: Option<Arc<Vec<String>>>,
 }
 
 /// Something about a service that a person should read at once.

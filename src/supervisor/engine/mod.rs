@@ -176,6 +176,11 @@ pub enum Event {
         /// One sentence.
         trouble: Option<String>,
     },
+    /// Something that whoever waits, `why` and the service's log should say.
+    Told {
+        /// About whom, and one sentence each.
+        said: Vec<(ServiceName, String)>,
+    },
     /// A worker reports.
     Report(RunId, RunReport),
     /// A timer that was armed is due.
@@ -340,6 +345,7 @@ impl Engine {
             Event::Edited(edit) => self.edited(edit, now, out),
             Event::Reconfigured { specs, groups, because } => self.reconfigure(specs, groups, &because, now, out),
             Event::Watching { services, trouble } => self.watching(services, trouble),
+            Event::Told { said } => said.into_iter().for_each(|(service, words)| self.note(&service, words, now, out)),
             Event::Report(run, report) => self.report(run, report, now, out),
             Event::Timer(timer) => self.timer(timer, now),
         }

@@ -15,7 +15,7 @@ impl Engine {
             self.service_view(service, settled)
         };
         let services = self.services.iter().map(view).collect();
-        Snapshot { seq: self.seq, services, notes: self.notes.iter().cloned().collect() }
+        Snapshot { seq: self.seq, services, notes: self.notes.iter().cloned().collect(), ..Snapshot::default() }
     }
 
     fn service_view(&self, service: &Service, settled: Settled) -> ServiceView {

@@ -127,10 +127,15 @@ impl World {
                 specs.iter().map(|spec| spec.name.clone()).collect()
             }
             Event::Stop { services, .. } => services.iter().cloned().collect(),
-            // What was asked for may take effect when a build ends.
-            Event::Resume(_) | Event::Report(_, RunReport::Built(_)) => FLEET.iter().map(|n| name(n)).collect(),
+            Event::Reconfigured { specs, .. } => specs.iter().map(|spec| spec.name.clone()).collect(),
+            // What was asked for may take effect when a build ends; an edit ends every rest.
+            Event::Edited(_) | Event::Resume(_) | Event::Report(_, RunReport::Built(_)) => {
+                FLEET.iter().map(|n| name(n)).collect()
+            }
             Event::Build { .. }
             | Event::Kill { .. }
+            | Event::Watching { .. }
+            | Event::Told { .. }
             | Event::Known { .. }
             | Event::Hunt { .. }
             | Event::Hunted { .. }
