@@ -51,6 +51,7 @@ pub(super) fn view(service: &str, state: Shown, settled: Settled) -> ServiceView
         instances: vec![instance],
         settled,
         reason: None,
+        rerun: false,
     }
 }
 

@@ -165,6 +165,7 @@ impl Files {
             instances: self.instances(name, scale, last),
             settled: Settled::Pending,
             reason: last.and_then(|last| last.reason.clone()),
+            rerun: false,
         }
     }
 

@@ -6,12 +6,15 @@
 mod builds;
 #[cfg(test)]
 mod checks;
+#[cfg(test)]
+mod edit_tests;
 mod edits;
 mod ends;
 #[cfg(test)]
 mod random;
 mod reconcile;
 mod requests;
+mod rerun;
 mod settle;
 mod slot;
 #[cfg(test)]
@@ -26,7 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Happening;
-use super::snapshot::{ExitView, Note};
+use super::snapshot::{ExitView, Note, Rerun};
 use crate::scheduler::{Node, Scheduler};
 use crate::task::id::{Artifact, BuildKey, InstanceId, RunId, ServiceName, Settings};
 use crate::task::spec::{BuildSpec, Desired, RunSpec, ServiceSpec};
@@ -166,7 +169,7 @@ pub enum Event {
         specs: Vec<ServiceSpec>,
         /// Builds with the same number may share one `go build`.
         groups: BTreeMap<BuildKey, u64>,
-        /// The files because of which, relative to the project.
+        /// The files because of which, relative to the project; nothing is said where there are none.
         because: BTreeSet<PathBuf>,
     },
     /// Which services are built and swapped at each save, and what watching suffers from.
@@ -243,6 +246,8 @@ pub struct Service {
     pub slots: BTreeMap<u32, Slot>,
     /// What happened, newest last.
     pub happenings: VecDeque<Happening>,
+    /// What became of the newest edit that reached it.
+    pub rerun: Option<Rerun>,
 }
 
 /// One build, shared by every service with an equal key.
@@ -253,10 +258,14 @@ pub struct Build {
     pub state: TaskState,
     /// The run it is part of.
     pub run: Option<RunId>,
-    /// May share one `go build` with others of the same number; `None` after a shared one failed.
+    /// May share one `go build` with others of the same number.
     pub group: Option<u64>,
+    /// A shared one failed: the next is for it alone.
+    pub alone: bool,
     /// Asked for again while it ran: the sources may have changed since.
     pub again: bool,
+    /// Its run was ended because of an edit: what it says of a failure means nothing.
+    pub aborted: bool,
     /// The newest good binary.
     pub artifact: Option<Artifact>,
     /// Why the newest build failed.
@@ -283,6 +292,10 @@ pub struct Engine {
     gates: Vec<Gate>,
     /// Hunts for strays that are under way, by service.
     hunts: BTreeMap<ServiceName, u32>,
+    /// Services that are built and swapped at each save.
+    watched: BTreeSet<ServiceName>,
+    /// What watching suffers from.
+    watch_trouble: Option<String>,
     /// What whoever waits for a request should read, newest last.
     notes: VecDeque<Note>,
     n_notes: u64,
@@ -310,6 +323,8 @@ impl Engine {
             timers: HashMap::new(),
             gates: Vec::new(),
             hunts: BTreeMap::new(),
+            watched: BTreeSet::new(),
+            watch_trouble: None,
             notes: VecDeque::new(),
             n_notes: 0,
             past: BTreeMap::new(),
@@ -359,7 +374,7 @@ impl Engine {
     /// Nothing runs, nothing is wanted, nothing is being built.
     pub fn is_idle(&self) -> bool {
         self.runs.is_empty()
-            && self.services.values().all(|s| s.desired == Desired::Down || s.is_over())
+            && self.services.values().all(|s| s.desired == Desired::Down || s.is_over() && !self.awaits_edits(s))
             && self.builds.values().all(|b| b.state != TaskState::Queued)
     }
 

@@ -222,13 +222,14 @@ impl Engine {
     }
 
     /// Writes down a newer spec: slots are made for new copies and marked where there are too many.
-    fn take_spec(&mut self, spec: ServiceSpec) -> &mut Service {
+    pub(super) fn take_spec(&mut self, spec: ServiceSpec) -> &mut Service {
         let past = self.past.remove(&spec.name).unwrap_or_default();
         let service = self.services.entry(spec.name.clone()).or_insert_with(|| Service {
             spec: spec.clone(),
             desired: Desired::Down,
             slots: BTreeMap::new(),
             happenings: past.happenings.into(),
+            rerun: None,
         });
         for run in &spec.runs {
             let slot = service.slots.entry(run.instance.number).or_insert_with(|| Slot::new(run.clone()));
@@ -249,14 +250,16 @@ impl Engine {
         service
     }
 
-    fn want_build(&mut self, spec: Option<&BuildSpec>, groups: &BTreeMap<BuildKey, u64>) {
+    pub(super) fn want_build(&mut self, spec: Option<&BuildSpec>, groups: &BTreeMap<BuildKey, u64>) {
         let Some(spec) = spec else { return };
         let build = self.builds.entry(spec.key.clone()).or_insert_with(|| Build {
             spec: Arc::new(spec.clone()),
             state: TaskState::Idle,
             run: None,
             group: None,
+            alone: false,
             again: false,
+            aborted: false,
             artifact: None,
             failure: None,
         });
@@ -281,7 +284,9 @@ impl Engine {
             .filter_map(key)
             .collect();
         for key in stopped.iter().filter_map(|name| key(self.services.get(name)?)).filter(|key| !wanted.contains(key)) {
-            if let Some(build) = self.builds.get_mut(&key).filter(|build| build.state == TaskState::Queued) {
+            let Some(build) = self.builds.get_mut(&key) else { continue };
+            build.again = false;
+            if build.state == TaskState::Queued {
                 build.step(Input::Forget);
             }
         }
@@ -348,6 +353,7 @@ impl Run {
             holder: None,
             ending: None,
             killed: false,
+            began: Moment::default(),
         }
     }
 }

@@ -52,8 +52,10 @@ impl Engine {
         }
         for slot in slots.filter(|slot| !slot.held || slot.run.is_some()) {
             let verdict = self.settled_slot(service, slot, done);
-            if verdict != Settled::Met {
-                return verdict;
+            match verdict {
+                Settled::Met => {}
+                Settled::Failed(words) => return Settled::Failed(format!("{words}{}", kept_words(service))),
+                Settled::Pending | Settled::Blocked(_) => return verdict,
             }
         }
         Settled::Met
@@ -68,6 +70,10 @@ impl Engine {
             Some(build) if build.state == TaskState::Failed => Some(Settled::Failed(build_words(build))),
             Some(_) | None if self.is_gated(service) => Some(Settled::Pending),
             // A replacement that waits for a copy that failed will not go on by itself: the failed copy is the news.
+            // Nobody knows how long a person looks at it, so nobody waits.
+            Some(_) | None if service.slots.values().any(Slot::is_spared) => {
+                service.slots.values().find_map(Slot::spared_words).map(Settled::Blocked)
+            }
             Some(_) | None if marked && !service.slots.values().any(|slot| is_bad(slot.state)) => {
                 Some(Settled::Pending)
             }
@@ -158,6 +164,7 @@ impl Engine {
                 Some(format!("{} {} and is started again soon", slot.id, slot.trouble.as_deref().unwrap_or("ended")))
             }
             TaskState::Failed | TaskState::Crashloop => slot.trouble.clone(),
+            TaskState::Ready if slot.replace.is_some() => slot.spared_words().or_else(|| turn_words(service, slot)),
             TaskState::Idle | TaskState::Ready | TaskState::Stopping | TaskState::Done => None,
         }
     }
@@ -171,10 +178,27 @@ impl Slot {
         Some(format!("{}: {words}", self.id))
     }
 
+    /// Why newer code waits, where a debugger is the reason.
+    fn spared_words(&self) -> Option<String> {
+        self.is_spared().then(|| format!("{} keeps the code it has: a debugger holds it", self.id))
+    }
+
     fn any_trouble(&self) -> Option<String> {
         let words = self.run.as_ref()?.troubles.values().next()?;
         Some(format!("{}: {words}", self.id))
     }
+}
+
+/// What becomes of the others where newer code failed in the first copy that got it.
+fn kept_words(service: &Service) -> &'static str {
+    let waits = |slot: &Slot| slot.replace.is_some() && slot.state == TaskState::Ready;
+    if service.slots.values().any(waits) { "; the copies that are ready keep the code they have" } else { "" }
+}
+
+/// Whom a copy that is to be replaced waits for: they go one after another, each once the one before it is ready.
+fn turn_words(service: &Service, slot: &Slot) -> Option<String> {
+    let before = service.slots.values().find(|other| other.id != slot.id && !other.serves())?;
+    Some(format!("{} is replaced once {} is ready", slot.id, before.id))
 }
 
 /// What is left of a service that shall be down, when nothing but what SIGKILL does not end is left.
