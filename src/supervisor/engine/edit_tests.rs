@@ -452,7 +452,7 @@ fn services_and_copies_come_and_go_with_the_file() {
 #[test]
 fn each_phase_has_its_moment() {
     let mut world = World::with(&[service("api", 1, &[])]);
-    let mut at = |world: &mut World, us: i64| world.now.wall_us = us;
+    let at = |world: &mut World, us: i64| world.now.wall_us = us;
     world.version = 2;
     at(&mut world, 10);
     world.edit(&["api"]);

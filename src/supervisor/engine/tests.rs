@@ -68,6 +68,7 @@ pub(super) fn service(service: &str, scale: u32, needs: &[&str]) -> ServiceSpec 
         needs: needs.iter().map(|need| Need { service: name(need), condition: Condition::Ready }).collect(),
         restart: RestartPolicy::default(),
         runs: (1..=scale).map(|number| run_spec(service, number, "s1")).collect(),
+        tests: None,
     }
 }
 
