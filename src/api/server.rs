@@ -170,10 +170,12 @@ impl Server {
     }
 }
 
-/// What a person should know beside the services, in one sentence: the configuration's trouble with its first place.
+/// What a person should know beside the services, in one line: of the configuration's trouble the first place.
 fn trouble_of(snapshot: &Snapshot) -> Option<String> {
-    let config = snapshot.config_trouble.as_ref()?;
-    Some(config.iter().take(2).map(String::as_str).collect::<Vec<_>>().join(": "))
+    let first = |lines: &Arc<Vec<String>>| lines.iter().take(2).map(String::as_str).collect::<Vec<_>>().join(": ");
+    let all = [snapshot.config_trouble.as_ref().map(first), snapshot.watch_trouble.clone()];
+    let all: Vec<String> = all.into_iter().flatten().collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 /// What anyone can see of a run from outside: whoever asks learns it at once, not at the next regular look.

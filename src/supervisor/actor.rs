@@ -2,7 +2,7 @@
 //! made here.
 
 mod asked;
-mod watching;
+pub(super) mod watching;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -13,9 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::Instant;
 
-pub(super) use watching::Ends;
-use watching::Watching;
-
+use self::watching::{Ends, Watching};
 use super::Command;
 use super::engine::{Effect, Engine, Event, Moment, TimerId};
 use super::plan::Planner;
@@ -164,7 +162,9 @@ impl Actor {
             Woken::Report(None) => self.leaving = true,
             Woken::Hunted(over) => self.hunt_over(over),
             Woken::News(Some(news)) => self.news(news),
-            Woken::News(None) => self.watch_lost(),
+            Woken::News(None) => {
+                self.watch_lost("edits are watched for no longer: the task that did has ended".to_owned());
+            }
             Woken::Time => self.ring(),
         }
     }

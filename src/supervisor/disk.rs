@@ -165,7 +165,7 @@ impl Files {
             instances: self.instances(name, scale, last),
             settled: Settled::Pending,
             reason: last.and_then(|last| last.reason.clone()),
-            rerun: false,
+            rerun: intent.is_some_and(|intent| intent.rerun && intent.is_wanted()),
         }
     }
 

@@ -31,7 +31,8 @@ use crate::sys::machine::machine;
 use crate::task::id::{InstanceId, ServiceName};
 use crate::task::spec::{Caller, Resources};
 use crate::worker::process::ProcessWorker;
-use actor::{Actor, Ends, Parts};
+use actor::watching::Ends;
+use actor::{Actor, Parts};
 use engine::Engine;
 use ground::Ground;
 use plan::Planner;
@@ -196,7 +197,7 @@ pub async fn spawn(home: Home) -> Result<(Handle, JoinHandle<()>), Error> {
         std::future::pending::<()>().await
     });
     let parts = Parts {
-        watch: Ends { tell, news },
+        watch: Ends { tell: Box::new(tell), news },
         since: last::saved_at(&home.state()),
         home,
         engine,

@@ -95,7 +95,7 @@ fn begin(root: &Path) -> Begun {
     let (tell, told) = watch::channel(Watched::default());
     let (say, news) = mpsc::channel(16);
     let parts = Parts {
-        watch: Ends { tell, news },
+        watch: Ends { tell: Box::new(tell), news },
         since: None,
         planner: Planner::new(home.clone(), intents, None, hunts.clone()),
         hunts,

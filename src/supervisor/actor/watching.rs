@@ -1,10 +1,11 @@
 //! What the watch is told and what it tells, in the words of the planner and the engine.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Actor;
@@ -18,11 +19,16 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The wall clock that files are stamped by may be so much behind: it goes forward in ticks.
 const TICK: Duration = Duration::from_millis(20);
 
+/// Who is told what shall be watched; the newest counts.
+pub(in crate::supervisor) trait Tell: Send {
+    /// Never waits. An error: nobody can watch.
+    fn tell(&mut self, watched: Watched) -> io::Result<()>;
+}
+
 /// The ways to and from the task that watches.
-#[derive(Debug)]
 pub(in crate::supervisor) struct Ends {
-    /// What shall be watched; the newest counts.
-    pub(in crate::supervisor) tell: watch::Sender<Watched>,
+    /// To it.
+    pub(in crate::supervisor) tell: Box<dyn Tell>,
     /// What it has to say. Bounded; full, it makes the watch wait, which gathers edits meanwhile.
     pub(in crate::supervisor) news: mpsc::Receiver<News>,
 }
@@ -82,8 +88,9 @@ impl Actor {
     /// Tells the watch and the engine what is watched from now on, where that changed; what is written from `since` on counts as edited.
     pub(super) fn watch_anew(&mut self, since: SystemTime) {
         if let Some(watched) = self.planner.watched(since.checked_sub(TICK).unwrap_or(since)) {
-            // A task that is gone was said to be when it went.
-            self.watching.ends.tell.send_replace(watched);
+            if let Err(error) = self.watching.ends.tell.tell(watched) {
+                self.watch_lost(format!("edits cannot be watched for: {error}"));
+            }
         }
         let services = self.planner.reruns();
         if services != self.watching.services {
@@ -119,11 +126,10 @@ impl Actor {
     }
 
     /// Without the task nobody shall wait for it; the fleet goes on.
-    pub(super) fn watch_lost(&mut self) {
+    pub(super) fn watch_lost(&mut self, why: String) {
         self.watching.lost = true;
         self.watching.armed = u64::MAX;
-        let words = "edits are watched for no longer: the task that did has ended; `orchestra stop` and start again";
-        self.watch_trouble(Some(words.to_owned()));
+        self.watch_trouble(Some(why));
     }
 
     /// Builds first, so that copies which other settings replace too are replaced once.
@@ -180,4 +186,11 @@ impl Actor {
 /// Paths as people say them.
 fn shown(root: &Path, paths: BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
     paths.into_iter().map(|path| path.strip_prefix(root).map(Path::to_owned).unwrap_or(path)).collect()
+}
+
+impl Tell for tokio::sync::watch::Sender<Watched> {
+    fn tell(&mut self, watched: Watched) -> io::Result<()> {
+        self.send_replace(watched);
+        Ok(())
+    }
 }

@@ -15,6 +15,7 @@ use crate::project::{Project, discover};
 use crate::store::intent::Intent;
 use crate::supervisor::engine::Event;
 use crate::task::id::ServiceName;
+use crate::task::spec::ServiceSpec;
 
 type Names = BTreeSet<ServiceName>;
 
@@ -72,7 +73,9 @@ impl Planner {
         let specs = self.resolve(&project, &names, &wanted, None)?;
         let is_new = |name: &ServiceName| woken.contains_key(name) || !self.specs.contains_key(name);
         let (new, old): (Vec<_>, Vec<_>) = specs.iter().cloned().partition(|spec| is_new(&spec.name));
-        let changed: Vec<_> = old.into_iter().filter(|spec| self.specs.get(&spec.name) != Some(spec)).collect();
+        let changed = old.into_iter().filter(|spec| self.specs.get(&spec.name) != Some(spec));
+        let is_other = |spec: &ServiceSpec| self.specs.get(&spec.name).is_none_or(|before| differs(before, spec));
+        let (changed, noticed): (Vec<_>, Vec<_>) = changed.partition(is_other);
 
         self.adopt(&project);
         self.save(wanted)?;
@@ -95,9 +98,10 @@ impl Planner {
         if !stopped.is_empty() {
             events.push(Event::Stop { services: stopped, only: BTreeSet::new(), grace: None });
         }
-        if !changed.is_empty() {
-            let (groups, because) = (groups(&changed), because.clone());
-            events.push(Event::Reconfigured { specs: changed, groups, because });
+        for (specs, because) in [(changed, because.clone()), (noticed, BTreeSet::new())] {
+            if !specs.is_empty() {
+                events.push(Event::Reconfigured { groups: groups(&specs), specs, because });
+            }
         }
         if !new.is_empty() {
             events.push(Event::Start { groups: groups(&new), specs: new, explicit: BTreeSet::new() });
@@ -185,6 +189,16 @@ impl Difference {
 
 fn clone((name, intent): (&ServiceName, &Intent)) -> (ServiceName, Intent) {
     (name.clone(), intent.clone())
+}
+
+/// Whether anything of a service is another, and not only what it could find out about others.
+fn differs(before: &ServiceSpec, now: &ServiceSpec) -> bool {
+    let build = |spec: &ServiceSpec| spec.build.as_ref().map(|build| (build.key.clone(), build.output.clone()));
+    let rest = |spec: &ServiceSpec| (spec.kind, spec.needs.clone(), spec.restart.clone(), spec.tests.clone());
+    let runs = |spec: &ServiceSpec| {
+        spec.runs.iter().map(|run| (run.settings.clone(), run.resources, run.log_keep)).collect::<Vec<_>>()
+    };
+    build(before) != build(now) || rest(before) != rest(now) || runs(before) != runs(now)
 }
 
 /// For people: a sentence, then each problem as it would be printed.

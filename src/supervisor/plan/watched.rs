@@ -52,10 +52,10 @@ impl Planner {
     fn watched_service(&self, project: &Project, name: &ServiceName) -> Option<WatchedService> {
         let config = &project.services.get(name)?.config;
         let dir = check::plain(&config.folder);
-        let is_tested = config.test.before_start || self.intents.get(name).is_some_and(|intent| intent.test);
-        let build = self.specs.get(name).and_then(|spec| spec.build.clone());
-        let wanted =
-            build.map(|build| Wanted { service: name.clone(), build, tests_below: is_tested.then(|| dir.clone()) });
+        let spec = self.specs.get(name);
+        let tests_below = spec.and_then(|spec| spec.tests.as_ref()).map(|tests| tests.dir.clone());
+        let build = spec.and_then(|spec| spec.build.clone());
+        let wanted = build.map(|build| Wanted { service: name.clone(), build, tests_below });
         let (include, exclude) = (config.watch.include.clone(), config.watch.exclude.clone());
         Some(WatchedService { name: name.clone(), dir, wanted, include, exclude })
     }
