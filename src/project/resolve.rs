@@ -41,6 +41,8 @@ pub struct Overrides {
     pub env: Vec<(OsString, OsString)>,
     /// Build with the race detector.
     pub race: bool,
+    /// `--test`: as `test.before_start`.
+    pub test: bool,
     /// Instead of the project's.
     pub port_offset: Option<i32>,
 }
@@ -114,6 +116,8 @@ pub(super) struct Part<'a> {
     pub(super) caller: Arc<CallerEnv>,
     base: Vec<BasePort>,
     scale: u32,
+    /// A new binary must pass its tests.
+    tested: bool,
     /// The ports of every instance; those of the first also where there is none.
     pub(super) ports: Vec<Vec<Port>>,
 }
@@ -243,7 +247,7 @@ impl<'a> Resolver<'a> {
         });
         let restart = config.restart.clone();
         let needs = needs.collect();
-        let tests = (config.test.before_start && build.is_some()).then(|| gate::of(config));
+        let tests = (part.tested && build.is_some()).then(|| gate::of(config));
         Ok(ServiceSpec { name: name.clone(), kind: config.kind, build, needs, restart, runs, tests })
     }
 
@@ -332,7 +336,8 @@ fn part<'a>(
                 .map_err(|problem| vec![problem])?,
         );
     }
-    Ok(Part { service, wanted, own, caller, base, scale, ports })
+    let tested = overrides.test || service.config.test.before_start;
+    Ok(Part { service, wanted, own, caller, base, scale, tested, ports })
 }
 
 fn part_claims(name: &ServiceName, part: &Part<'_>) -> Vec<Claim> {

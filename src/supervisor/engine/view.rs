@@ -17,7 +17,7 @@ impl Engine {
         };
         let services = self.services.iter().map(view).collect();
         let notes = self.notes.iter().cloned().collect();
-        Snapshot { seq: self.seq, services, notes, watch_trouble: self.watch_trouble.clone() }
+        Snapshot { seq: self.seq, services, notes, watch_trouble: self.watch_trouble.clone(), ..Snapshot::default() }
     }
 
     fn service_view(&self, service: &Service, settled: Settled) -> ServiceView {

@@ -135,6 +135,7 @@ impl World {
             Event::Build { .. }
             | Event::Kill { .. }
             | Event::Watching { .. }
+            | Event::Told { .. }
             | Event::Known { .. }
             | Event::Hunt { .. }
             | Event::Hunted { .. }
