@@ -166,6 +166,7 @@ fn overrides(project: &Project, name: &ServiceName, intent: &Intent) -> Override
         scale: intent.scale.filter(|_| intent.scale_in_file == in_file),
         env: intent::unpairs(&intent.extra_env),
         race: intent.race,
+        debug: intent.debug,
         port_offset: intent.port_offset,
     }
 }
