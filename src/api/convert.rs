@@ -92,6 +92,7 @@ fn start_flags(from: &wire::Request) -> Result<StartFlags, Error> {
         env: entries(&flags.env)?,
         scale,
         race: flags.race,
+        debug: flags.debug.iter().map(|name| service_name(name)).collect::<Result<_, Error>>()?,
         port_offset: flags.port_offset,
         rerun: flags.rerun,
         test: flags.test,

@@ -305,6 +305,9 @@ pub struct StartFlags {
     /// Build with the race detector.
     #[serde(default)]
     pub race: bool,
+    /// Services to build for a debugger and run below it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub debug: Vec<String>,
     /// Added to every fixed host port.
     #[serde(default)]
     pub port_offset: Option<i32>,

@@ -50,6 +50,9 @@ pub(super) struct Args {
     /// Tests must pass before an instance is started or replaced, until it is stopped
     #[arg(long)]
     test: bool,
+    /// Build this service for a debugger and run it below `dlv`, on a port of its own, until it is stopped; may be given again
+    #[arg(long, value_name = "S")]
+    debug: Vec<String>,
     /// Added to every fixed host port
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     port_offset: Option<i32>,
@@ -70,6 +73,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let place = context.place()?;
     let project = context.load(&place)?;
     check(&project, &args.select.all())?;
+    check(&project, &args.debug)?;
     let mut asked = request::of(context, &place, args.select.all());
     asked.scale = args.scale.iter().map(|(name, number)| (name.clone(), Some(*number))).collect::<BTreeMap<_, _>>();
     asked.timeout_ms = Some(u64::try_from(args.timeout.as_millis()).unwrap_or(u64::MAX));
@@ -78,6 +82,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         no_vendors: args.no_vendors,
         env: args.env.iter().map(|(key, value)| convert::env_entry(key.as_ref(), value.as_ref())).collect(),
         race: args.race,
+        debug: args.debug.clone(),
         port_offset: args.port_offset,
         rerun: args.rerun,
         test: args.test,

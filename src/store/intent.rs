@@ -31,6 +31,9 @@ pub struct Intent {
     /// Built with the race detector.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub race: bool,
+    /// Built for a debugger and run below it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub debug: bool,
     /// Started without what it needs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_deps: bool,

@@ -11,7 +11,7 @@ pub mod snapshot;
 mod tests;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -71,6 +71,8 @@ pub struct StartFlags {
     pub scale: BTreeMap<ServiceName, u32>,
     /// Build with the race detector.
     pub race: bool,
+    /// Those to build for a debugger and run below it.
+    pub debug: BTreeSet<ServiceName>,
     /// Added to every fixed host port.
     pub port_offset: Option<i32>,
     /// Build and swap at each save, or no longer; `None` leaves it as it is. It holds for what the selected depend on, too: an edit of a dependency is

@@ -244,6 +244,7 @@ fn bare_run(name: &ServiceName, number: u32, running: &[&Copy]) -> RunSpec {
             failures: 3,
             start_period: std::time::Duration::ZERO,
         },
+        debugger: None,
         live: None,
         stop,
         before: Vec::new(),

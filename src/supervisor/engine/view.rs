@@ -99,6 +99,7 @@ impl Engine {
             .slots
             .values()
             .filter_map(|slot| self.slot_reason(service, slot).map(|why| sentence(slot, &why)))
+            .chain(service.slots.values().filter_map(debugger))
             .collect();
         let needs = service.spec.needs.iter().map(|need| {
             let state =
@@ -121,6 +122,12 @@ impl Engine {
             service: view,
         })
     }
+}
+
+/// Where a copy that runs below a debugger can be reached.
+fn debugger(slot: &Slot) -> Option<String> {
+    let port = slot.launch.debugger.filter(|_| slot.run.is_some())?;
+    Some(format!("{} runs below a debugger: `dlv connect 127.0.0.1:{port}`", slot.id))
 }
 
 fn sentence(slot: &Slot, why: &str) -> String {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::resolve::From;
 use super::wanted::{desired_word, offset_of, remember_caller, remember_flags, remember_rerun, without_vendors};
-use super::{Plan, Planner};
+use super::{Plan, Planner, debugging};
 use crate::error::{Error, Result};
 use crate::project::Project;
 use crate::project::select::{self, Selection, with_needs};
@@ -36,9 +36,12 @@ impl Planner {
             if chosen.contains(name) {
                 remember_flags(intent, &flags, &project, name);
             }
+            intent.debug |= flags.debug.contains(name);
         }
         remember_rerun(&mut wanted, &project, (&chosen, &reached), flags.rerun);
+        debugging::check(&project, &flags.debug, &reached)?;
         let specs = self.resolve(&project, &reached, &wanted, None)?;
+        notes.extend(debugging::prepare(&specs)?);
         let explicit = if request.select.is_empty() { BTreeSet::new() } else { chosen };
         self.save(wanted)?;
         self.follow(&project, &specs, request.select.is_empty());
@@ -74,6 +77,7 @@ impl Planner {
             intent.desired = desired_word(&project, name).to_owned();
         }
         let specs = self.resolve(&project, &names, &wanted, None)?;
+        notes.extend(debugging::prepare(&specs)?);
         self.save(wanted)?;
         self.follow(&project, &specs, false);
         let services: Vec<ServiceName> = specs.iter().map(|spec| spec.name.clone()).collect();
@@ -126,6 +130,7 @@ impl Planner {
         let awake = names.difference(&woken).cloned().collect();
         let scaled = self.resolve(&project, &awake, &wanted, None)?;
         let started = self.resolve(&project, &woken, &wanted, None)?;
+        notes.extend(debugging::prepare(&started)?);
         self.save(wanted)?;
         self.follow(&project, &scaled, false);
         self.follow(&project, &started, false);

@@ -170,6 +170,7 @@ fn overrides(project: &Project, name: &ServiceName, intent: &Intent) -> Override
         env: intent::unpairs(&intent.extra_env),
         race: intent.race,
         test: intent.test,
+        debug: intent.debug,
         port_offset: intent.port_offset,
     }
 }

@@ -111,7 +111,6 @@ async fn build(
 ) -> Result<Done, Setback> {
     let first = batch.members.first().ok_or_else(|| failed("there is nothing to build".to_owned()))?;
     let home = &ground.home;
-    let logs = home.service_logs(&first.service, "build");
     for member in &batch.members {
         let logs = relative(&home.service_logs(&member.service, "build"), &home.dot);
         let env = member.env.iter().cloned().collect();
@@ -128,6 +127,23 @@ async fn build(
     let (prepared, into) = (batch.clone(), staging.clone());
     let prepare = move || build::prepare(&prepared, &into).map_err(std::io::Error::other);
     ground.beside(prepare).await.map_err(|error| failed(error.to_string()))?;
+    let (outcome, output) = carry_out(ground, run, first, line, signals).await?;
+    let vet = if outcome.code == Some(0) { build::vet(batch, &staging) } else { None };
+    let (outcome, output) = match vet {
+        Some(line) => carry_out(ground, run, first, line?, signals).await?,
+        None => (outcome, output),
+    };
+    Ok((staging, outcome, output))
+}
+
+/// Runs one command of a build to its end: how that was, and all that was said since the build began.
+async fn carry_out(
+    ground: &Arc<Ground>,
+    run: RunId,
+    first: &BuildSpec,
+    line: CommandLine,
+    signals: &mut mpsc::Receiver<Signal>,
+) -> Result<(Outcome, Vec<u8>), Setback> {
     let spec = shim_spec(ground, run, first, line);
     let shim = ground.spawn(spec).await;
     let shim = shim.map_err(|error| spawn::failure("cannot start the build", &error))?;
@@ -135,11 +151,12 @@ async fn build(
     let outcome = listen(&mut dialogue, signals).await;
     dialogue.end().await;
     let outcome = outcome?;
+    let logs = ground.home.service_logs(&first.service, "build");
     let output = output::of_run(&logs, run, MOST).unwrap_or_default();
     if let Some(words) = ran_out(&output).filter(|_| outcome.code.is_some_and(|code| code != 0)) {
         return Err(Setback::Passing(words));
     }
-    Ok((staging, outcome, output))
+    Ok((outcome, output))
 }
 
 /// Waits for the end; a signal ends it early.
