@@ -18,7 +18,7 @@ use crate::gotest::cover::{self, Statements};
 use crate::gotest::log::TestLog;
 use crate::gotest::plan::{Job, Kind, Options, Tested, budget};
 use crate::gotest::results::{PackageResult, State};
-use crate::gotest::run::{self, Stop};
+use crate::services::run::{self, Stop};
 use crate::services::problems;
 use crate::store::tested;
 use crate::sys::child::End;

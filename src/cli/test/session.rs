@@ -20,7 +20,7 @@ use crate::gotest::cover::Statements;
 use crate::gotest::junit;
 use crate::gotest::plan::{self, Kind, Plan, TestSpec, Tested};
 use crate::gotest::results::{PackageResult, State};
-use crate::gotest::run::{self, Stop};
+use crate::services::run::{self, Stop};
 use crate::project::Project;
 use crate::project::resolve::Overrides;
 use crate::rerun::graph::Graph;
