@@ -51,12 +51,14 @@ pub(super) fn view(service: &str, state: Shown, settled: Settled) -> ServiceView
         instances: vec![instance],
         settled,
         reason: None,
+        rerun: false,
+        tests: None,
     }
 }
 
 impl Fake {
     pub(super) fn show(&self, seq: u64, services: Vec<ServiceView>) {
-        self.shown.send_replace(Arc::new(Snapshot { seq, services, notes: Vec::new() }));
+        self.shown.send_replace(Arc::new(Snapshot { seq, services, notes: Vec::new(), watch_trouble: None }));
     }
 
     /// Accepts the next request; it reaches `services`, from snapshot `from` on.

@@ -351,7 +351,7 @@ mod tests {
             |number, seq, service| Note { number, seq, service: name(service), message: format!("note {number}") };
         let mut follow = Follow::new(Ask::Start, &accepted);
         let mut told = |notes: Vec<Note>| {
-            let snapshot = Snapshot { seq: 7, services: Vec::new(), notes };
+            let snapshot = Snapshot { seq: 7, services: Vec::new(), notes, watch_trouble: None };
             let (lines, _) = follow.observe(&snapshot, Duration::ZERO);
             let message = |line: Progress| match line {
                 Progress::Note { message } => message,

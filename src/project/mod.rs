@@ -9,6 +9,7 @@ pub mod environment;
 pub mod export;
 pub mod file;
 pub mod find;
+mod gate;
 pub mod load;
 pub mod ports;
 mod probes;

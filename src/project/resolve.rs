@@ -11,7 +11,7 @@ use super::clashes::{self, Claim};
 use super::environment::{self, BasePort, OfService, Shared};
 use super::ports::AutoPorts;
 use super::probes::{Probes, default_probe};
-use super::{Project, Service, settings};
+use super::{Project, Service, gate, settings};
 use crate::config::env::{Layers, Origin, Variable};
 use crate::config::problem::{self, Problem};
 use crate::config::template::Template;
@@ -242,7 +242,9 @@ impl<'a> Resolver<'a> {
             Need { service: need.service.clone(), condition: need.condition.unwrap_or(default) }
         });
         let restart = config.restart.clone();
-        Ok(ServiceSpec { name: name.clone(), kind: config.kind, build, needs: needs.collect(), restart, runs })
+        let needs = needs.collect();
+        let tests = (config.test.before_start && build.is_some()).then(|| gate::of(config));
+        Ok(ServiceSpec { name: name.clone(), kind: config.kind, build, needs, restart, runs, tests })
     }
 
     pub(super) fn build(&self, part: &Part<'_>, build: &Build) -> Result<BuildSpec, Vec<Problem>> {

@@ -33,7 +33,7 @@ const SHOW_EVERY: Duration = Duration::from_millis(5);
 const SHOW_REST: u32 = 30;
 /// … but no longer than this.
 const SHOW_LATEST: Duration = Duration::from_millis(40);
-/// So often the logs of all services together are looked at while something runs.
+/// So often the logs of all services together are looked at while something runs, and lock and sockets are touched.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// Nothing left to do for so long, and the supervisor goes.
 const LINGER: Duration = Duration::from_millis(200);
@@ -311,9 +311,12 @@ impl Actor {
 
     /// Beside the reactor: looking at thousands of files takes a moment.
     fn prune(&self) {
-        let (logs, limit) = (self.home.logs(), self.planner.log_limit());
+        let (home, limit) = (self.home.clone(), self.planner.log_limit());
         // What could not be removed is tried again at the next look.
-        drop(tokio::task::spawn_blocking(move || total::prune(&logs, limit)));
+        drop(tokio::task::spawn_blocking(move || {
+            home.stay_fresh();
+            total::prune(&home.logs(), limit)
+        }));
     }
 
     fn now(&self) -> Moment {

@@ -205,6 +205,7 @@ fn skeleton(name: &ServiceName, running: &[&Copy]) -> ServiceSpec {
         needs: Vec::new(),
         restart: RestartPolicy { mode: RestartMode::No, ..RestartPolicy::default() },
         runs: (1..=copies).map(|number| Arc::new(bare_run(name, number, running))).collect(),
+        tests: None,
     }
 }
 

@@ -107,7 +107,7 @@ impl Places {
             || is_service()
             || self.in_tree(dir)
             || self.is_testdata(dir)
-            || self.embeds_any(dir, |pattern, below| embed::leads(pattern, below))
+            || self.embeds_any(dir, embed::leads)
             || self.globs.iter().any(|globs| globs.leads(dir) && globs.roots().iter().any(|root| dir.starts_with(root)))
     }
 

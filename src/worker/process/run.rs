@@ -211,7 +211,7 @@ fn shim_spec(ground: &Ground, run: RunId, spec: &RunSpec, artifact: Option<Artif
 }
 
 /// Waits for a signal that ends; others have nobody to go to yet.
-async fn told_to_end(signals: &mut mpsc::Receiver<Signal>) {
+pub(super) async fn told_to_end(signals: &mut mpsc::Receiver<Signal>) {
     loop {
         match signals.recv().await {
             Some(Signal::Stop { .. } | Signal::Kill) => return,
