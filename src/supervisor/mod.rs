@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 use crate::error::Error;
 use crate::scheduler::{Capability, Node};
 use crate::services::build;
+use crate::store::intent::Cover;
 use crate::strays::Hunts;
 use crate::sys::home::Home;
 use crate::sys::machine::machine;
@@ -70,6 +71,8 @@ pub struct StartFlags {
     pub race: bool,
     /// Those to build for a debugger and run below it.
     pub debug: BTreeSet<ServiceName>,
+    /// Those to build so that they count which statements run.
+    pub cover: BTreeMap<ServiceName, Cover>,
     /// Added to every fixed host port.
     pub port_offset: Option<i32>,
 }

@@ -36,6 +36,7 @@ impl Planner {
                 remember_flags(intent, &flags, &project, name);
             }
             intent.debug |= flags.debug.contains(name);
+            intent.cover = flags.cover.get(name).cloned();
         }
         debugging::check(&project, &flags.debug, &reached)?;
         let specs = self.resolve(&project, &reached, &wanted, None)?;

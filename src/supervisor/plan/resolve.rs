@@ -167,6 +167,7 @@ fn overrides(project: &Project, name: &ServiceName, intent: &Intent) -> Override
         env: intent::unpairs(&intent.extra_env),
         race: intent.race,
         debug: intent.debug,
+        cover: intent.cover.clone(),
         port_offset: intent.port_offset,
     }
 }
