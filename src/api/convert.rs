@@ -12,6 +12,7 @@ use super::wire;
 use crate::error::{Error, Kind};
 use crate::project::Project;
 use crate::project::file::Strays;
+use crate::store::intent;
 use crate::strays::Stray;
 use crate::supervisor::snapshot::{BuildView, ExitView, InstanceView, ServiceView, Settled, Shown};
 use crate::supervisor::{Explanation, Request, StartFlags, Verb};
@@ -92,11 +93,24 @@ fn start_flags(from: &wire::Request) -> Result<StartFlags, Error> {
         env: entries(&flags.env)?,
         scale,
         race: flags.race,
+        cover: flags
+            .cover
+            .iter()
+            .map(|(name, cover)| Ok((service_name(name)?, self::cover(cover)?)))
+            .collect::<Result<_, Error>>()?,
         debug: flags.debug.iter().map(|name| service_name(name)).collect::<Result<_, Error>>()?,
         port_offset: flags.port_offset,
         rerun: flags.rerun,
         test: flags.test,
     })
+}
+
+fn cover(from: &wire::Cover) -> Result<intent::Cover, Error> {
+    let is_name = !from.folder.is_empty() && !from.folder.contains('/') && from.folder != ".." && from.folder != ".";
+    match is_name {
+        true => Ok(intent::Cover { folder: from.folder.clone(), packages: from.packages.clone() }),
+        false => Err(Error::usage("`cover` needs the name of a folder")),
+    }
 }
 
 fn scales(from: &wire::Request) -> Result<BTreeMap<ServiceName, Option<u32>>, Error> {

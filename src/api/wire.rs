@@ -308,6 +308,9 @@ pub struct StartFlags {
     /// Services to build for a debugger and run below it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub debug: Vec<String>,
+    /// Services to build so that they count which of their statements run; not kept by the next `start`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cover: BTreeMap<String, Cover>,
     /// Added to every fixed host port.
     #[serde(default)]
     pub port_offset: Option<i32>,
@@ -317,6 +320,15 @@ pub struct StartFlags {
     /// Tests must pass before a copy is started or replaced.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub test: bool,
+}
+
+/// What is counted of a running service, and where.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Cover {
+    /// A folder's name: below the project's state, for tests.
+    pub folder: String,
+    /// Import paths of the packages that are counted.
+    pub packages: Vec<String>,
 }
 
 /// One line of the answer to a request.

@@ -83,6 +83,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         env: args.env.iter().map(|(key, value)| convert::env_entry(key.as_ref(), value.as_ref())).collect(),
         race: args.race,
         debug: args.debug.clone(),
+        cover: BTreeMap::new(),
         port_offset: args.port_offset,
         rerun: args.rerun,
         test: args.test,

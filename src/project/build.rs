@@ -13,6 +13,7 @@ use crate::config::env::{Layers, Origin, Variable};
 use crate::config::problem::Problem;
 use crate::services::dlv;
 use crate::services::spec::{Program, ServiceConfig};
+use crate::store::intent::Cover;
 use crate::task::id::{BuildKey, ServiceName};
 
 /// A build with all but its output's name.
@@ -33,16 +34,18 @@ pub struct Build {
 }
 
 /// What the command line adds to a build.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Extra {
     /// The race detector.
     pub race: bool,
     /// For a debugger, whatever the file says.
     pub debug: bool,
+    /// Counting of statements.
+    pub cover: Option<Cover>,
 }
 
 /// The build of a service; `None` where it runs another program.
-pub fn of(config: &ServiceConfig, layers: &Layers<'_>, extra: Extra) -> Result<Option<Build>, Vec<Problem>> {
+pub fn of(config: &ServiceConfig, layers: &Layers<'_>, extra: &Extra) -> Result<Option<Build>, Vec<Problem>> {
     let Program::Go(package) = &config.program else { return Ok(None) };
     let mut problems = Vec::new();
     let ldflags = match config.build.ldflags.as_ref().map(|template| layers.fill_text(template)) {
@@ -79,7 +82,7 @@ pub fn of(config: &ServiceConfig, layers: &Layers<'_>, extra: Extra) -> Result<O
     Ok(Some(Build { key, dir, package, flags, vet: config.build.vet, env }))
 }
 
-fn flags(config: &ServiceConfig, ldflags: Option<&str>, extra: Extra) -> Vec<String> {
+fn flags(config: &ServiceConfig, ldflags: Option<&str>, extra: &Extra) -> Vec<String> {
     let build = &config.build;
     let debug = build.debug || extra.debug;
     let mut out = vec!["-buildvcs=false".to_owned()];
@@ -100,6 +103,10 @@ fn flags(config: &ServiceConfig, ldflags: Option<&str>, extra: Extra) -> Vec<Str
     match debug {
         true => out.extend(dlv::build_flags(&build.flags)),
         false => out.extend(build.flags.iter().cloned()),
+    }
+    if let Some(cover) = &extra.cover {
+        out.extend(["-cover", "-covermode=atomic"].map(str::to_owned));
+        out.push(format!("-coverpkg={}", cover.packages.join(",")));
     }
     out
 }

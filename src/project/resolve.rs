@@ -17,6 +17,7 @@ use crate::config::problem::{self, Problem};
 use crate::config::template::Template;
 use crate::services::dlv;
 use crate::services::spec::{ProbeConfig, Program, ServiceConfig};
+use crate::store::intent::Cover;
 use crate::sys::home::Home;
 use crate::task::environment::Environment;
 use crate::task::id::{BuildKey, InstanceId, ServiceName, Settings};
@@ -46,6 +47,8 @@ pub struct Overrides {
     pub test: bool,
     /// Build for a debugger and run below it.
     pub debug: bool,
+    /// Build it to count which statements run, elsewhere than usual.
+    pub cover: Option<Cover>,
     /// Instead of the project's.
     pub port_offset: Option<i32>,
 }
@@ -133,6 +136,8 @@ pub(super) struct Part<'a> {
 pub(super) struct Resolver<'a> {
     pub(super) project: &'a Project,
     pub(super) bin: PathBuf,
+    /// Where binaries are that count their statements, and what they count.
+    state: PathBuf,
     shared: Shared,
     pub(super) parts: BTreeMap<ServiceName, Part<'a>>,
     pub(super) builds: BTreeMap<ServiceName, Build>,
@@ -170,6 +175,7 @@ impl<'a> Resolver<'a> {
         Resolver {
             project,
             bin: input.home.bin(),
+            state: input.home.state(),
             shared,
             parts,
             builds: BTreeMap::new(),
@@ -184,7 +190,7 @@ impl<'a> Resolver<'a> {
         for (name, part) in &self.parts {
             let own = environment::own(self.project, name, 1, &part.ports);
             let layers = self.layers(part, &own);
-            match build::of(&part.service.config, &layers, part.extra) {
+            match build::of(&part.service.config, &layers, &part.extra) {
                 Ok(build) => builds.extend(build.map(|build| (name.clone(), build))),
                 Err(more) if part.wanted => problems.extend(more),
                 Err(_) => {}
@@ -267,16 +273,25 @@ impl<'a> Resolver<'a> {
             env: build.env(&self.layers(part, &own))?,
             vet: build.vet,
             before: config.build.before.clone(),
-            output: self.bin.join(output.as_str()),
+            output: self.bin_of(part).join(output.as_str()),
             caller: part.caller.caller.clone(),
         })
+    }
+
+    /// What is built to be measured must not take the place of what people run.
+    fn bin_of(&self, part: &Part<'_>) -> PathBuf {
+        part.extra.cover.as_ref().map_or_else(|| self.bin.clone(), |cover| cover.bin(&self.state))
     }
 
     fn run(&self, part: &Part<'_>, instance: u32, binary: Option<&Path>) -> Result<RunSpec, Vec<Problem>> {
         let config = &part.service.config;
         let own = environment::own(self.project, &config.name, instance, &part.ports);
         let layers = self.layers(part, &own);
-        let own_variables = layers.some(&|origin, _| origin != Origin::Found)?;
+        let mut own_variables = layers.some(&|origin, _| origin != Origin::Found)?;
+        if let Some(cover) = part.extra.cover.as_ref().filter(|_| binary.is_some()) {
+            let value = cover.data(&self.state, &config.name).into();
+            own_variables.insert("GOCOVERDIR".into(), Variable { origin: Origin::Orchestra, value });
+        }
         let ports = part.ports.get(instance as usize - 1).cloned().unwrap_or_default();
         let dir = check::plain(&config.folder.join(&config.dir.value));
         let mut problems = Vec::new();
@@ -347,15 +362,15 @@ fn part<'a>(
         );
     }
     let tested = overrides.test || service.config.test.before_start;
-    let extra = build::Extra { race: overrides.race, debug: overrides.debug };
-    let debuggers = debuggers(&service.config, extra, scale, input.auto_ports)?;
+    let extra = build::Extra { race: overrides.race, debug: overrides.debug, cover: overrides.cover.clone() };
+    let debuggers = debuggers(&service.config, &extra, scale, input.auto_ports)?;
     Ok(Part { service, wanted, own, caller, base, scale, tested, ports, extra, debuggers })
 }
 
 /// A port for each debugger: a free one that stays the same from run to run, so that clients find it again.
 fn debuggers(
     config: &ServiceConfig,
-    extra: build::Extra,
+    extra: &build::Extra,
     scale: u32,
     auto: &mut dyn AutoPorts,
 ) -> Result<Vec<Port>, Vec<Problem>> {

@@ -62,11 +62,17 @@ pub fn vet(batch: &BuildBatch, staging: &Path) -> Option<Result<CommandLine, Bui
     asked.then(|| go(batch, "vet", &[], Layout::of(batch, staging)))
 }
 
+/// Flags that only `go build` understands.
+fn is_for_builds_only(flag: &str) -> bool {
+    flag.trim_start_matches('-').starts_with("cover")
+}
+
 fn go(batch: &BuildBatch, verb: &str, more: &[OsString], layout: Layout) -> Result<CommandLine, BuildFailure> {
     let Some(first) = batch.members.first() else { return Err(said("there is nothing to build".to_owned())) };
     let go = find_go(&first.env)?;
     let mut argv: Vec<OsString> = vec![go.into_os_string(), verb.into()];
-    argv.extend(first.flags.iter().map(OsString::from));
+    let knows = |flag: &&String| verb == "build" || !is_for_builds_only(flag);
+    argv.extend(first.flags.iter().filter(knows).map(OsString::from));
     if !first.flags.iter().any(|f| f.contains("-buildvcs")) {
         argv.push("-buildvcs=false".into());
     }

@@ -143,7 +143,13 @@ fn a_failed_batch_replaces_nothing_and_each_alone_knows_its_own() {
 fn vet_looks_at_what_was_built_and_only_where_it_shall() {
     let bench = Bench::new();
     bench.write("go.mod", "module ex.com/vet\ngo 1.21\n");
-    let spec = |dir: &str, vet| Arc::new(BuildSpec { vet, flags: vec!["-tags=x".into()], ..bench.spec(dir) });
+    let spec = |dir: &str, vet| {
+        Arc::new(BuildSpec {
+            vet,
+            flags: ["-tags=x", "-cover", "-coverpkg=ex.com/vet"].map(str::to_owned).to_vec(),
+            ..bench.spec(dir)
+        })
+    };
     for dir in ["a", "b", "c"] {
         bench.main(&format!("{dir}/main.go"), "println(1)");
     }

@@ -34,6 +34,9 @@ pub struct Intent {
     /// Built for a debugger and run below it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub debug: bool,
+    /// Built to count which of its statements run: until the next `start`, which is about something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cover: Option<Cover>,
     /// Started without what it needs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_deps: bool,
@@ -70,6 +73,31 @@ pub struct Intent {
     /// That command's `RLIMIT_NOFILE`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nofile: Option<(u64, u64)>,
+}
+
+/// Coverage of a running service.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cover {
+    /// The folder of `state/tests` that holds its binary and what it counts.
+    pub folder: String,
+    /// Import paths of the packages that are counted.
+    pub packages: Vec<String>,
+}
+
+impl Cover {
+    /// Where the binaries are that count.
+    pub fn bin(&self, state: &Path) -> PathBuf {
+        self.base(state).join("bin")
+    }
+
+    /// Where a service writes what it has counted.
+    pub fn data(&self, state: &Path, service: &ServiceName) -> PathBuf {
+        self.base(state).join("data").join(service.as_str())
+    }
+
+    fn base(&self, state: &Path) -> PathBuf {
+        state.join("tests").join(&self.folder)
+    }
 }
 
 impl Intent {

@@ -24,6 +24,7 @@ use crate::error::Error;
 use crate::rerun::watch::Watched;
 use crate::scheduler::{Capability, Node};
 use crate::services::build;
+use crate::store::intent::Cover;
 use crate::store::last;
 use crate::strays::Hunts;
 use crate::sys::home::Home;
@@ -73,6 +74,8 @@ pub struct StartFlags {
     pub race: bool,
     /// Those to build for a debugger and run below it.
     pub debug: BTreeSet<ServiceName>,
+    /// Those to build so that they count which statements run.
+    pub cover: BTreeMap<ServiceName, Cover>,
     /// Added to every fixed host port.
     pub port_offset: Option<i32>,
     /// Build and swap at each save, or no longer; `None` leaves it as it is. It holds for what the selected depend on, too: an edit of a dependency is

@@ -37,6 +37,7 @@ impl Planner {
                 remember_flags(intent, &flags, &project, name);
             }
             intent.debug |= flags.debug.contains(name);
+            intent.cover = flags.cover.get(name).cloned();
         }
         remember_rerun(&mut wanted, &project, (&chosen, &reached), flags.rerun);
         debugging::check(&project, &flags.debug, &reached)?;

@@ -171,6 +171,7 @@ fn overrides(project: &Project, name: &ServiceName, intent: &Intent) -> Override
         race: intent.race,
         test: intent.test,
         debug: intent.debug,
+        cover: intent.cover.clone(),
         port_offset: intent.port_offset,
     }
 }

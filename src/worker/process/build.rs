@@ -153,7 +153,6 @@ fn failed(error: String) -> BuildFailure {
 }
 
 async fn build(ground: &Arc<Ground>, run: RunId, batch: &BuildBatch, orders: &mut Orders) -> Result<Done, Setback> {
-    let first = batch.members.first().ok_or_else(|| failed("there is nothing to build".to_owned()))?;
     tokio::select! {
         done = prepare(ground, run, batch) => done?,
         () = orders.end() => return Err(interrupted()),
