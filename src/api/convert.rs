@@ -100,6 +100,8 @@ fn start_flags(from: &wire::Request) -> Result<StartFlags, Error> {
             .collect::<Result<_, Error>>()?,
         debug: flags.debug.iter().map(|name| service_name(name)).collect::<Result<_, Error>>()?,
         port_offset: flags.port_offset,
+        rerun: flags.rerun,
+        test: flags.test,
     })
 }
 
@@ -186,6 +188,7 @@ pub fn service(view: &ServiceView) -> wire::Service {
         state: view.state().word().into(),
         build: view.build.as_ref().map(build),
         test: None,
+        rerun: Some(view.rerun),
         instances: view.instances.iter().map(|i| instance(view.kind, i)).collect(),
     }
 }
@@ -392,5 +395,14 @@ mod tests {
         assert!(ask(Ask::Start, |r| r.scale = [("api".to_owned(), None)].into()).is_err());
         assert!(ask(Ask::Start, |r| r.caller.env = vec![wire::Bytes::Text("novalue".into())]).is_err());
         assert!(ask(Ask::Stop, |_| ()).is_ok());
+    }
+
+    #[test]
+    fn flags_of_start_arrive() {
+        let mut from = wire::Request::default();
+        from.start.rerun = Some(false);
+        from.start.test = true;
+        let Ok(Request { verb: Verb::Start(flags), .. }) = request(Ask::Start, &from) else { panic!("refused") };
+        assert_eq!((flags.rerun, flags.test), (Some(false), true));
     }
 }

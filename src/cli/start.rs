@@ -18,7 +18,8 @@ use crate::error::Error;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  orchestra start                   everything\n  orchestra start api worker        these, and what they depend on\n  \
-    orchestra start '~batch'          everything but batch\n  orchestra start -al api           stay in front and follow the logs; Ctrl-C stops api"
+    orchestra start '~batch'          everything but batch\n  \
+    orchestra start --rerun           build and swap at each save\n  orchestra start -al api           stay in front and follow the logs; Ctrl-C stops api"
 )]
 pub(super) struct Args {
     #[command(flatten)]
@@ -43,6 +44,12 @@ pub(super) struct Args {
     /// Build with the race detector
     #[arg(long)]
     race: bool,
+    /// Build and swap at each save, for these and what they depend on, until they are stopped; =false turns it off
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    rerun: Option<bool>,
+    /// Tests must pass before an instance is started or replaced, until it is stopped
+    #[arg(long)]
+    test: bool,
     /// Build this service for a debugger and run it below `dlv`, on a port of its own, until it is stopped; may be given again
     #[arg(long, value_name = "S")]
     debug: Vec<String>,
@@ -78,6 +85,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         debug: args.debug.clone(),
         cover: BTreeMap::new(),
         port_offset: args.port_offset,
+        rerun: args.rerun,
+        test: args.test,
     };
     asked.strays = strays::ask(context, &place, &project, &asked.select)?;
     hooks::around(&context.output, &place, Some(&project), "start", || {

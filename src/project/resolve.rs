@@ -11,7 +11,7 @@ use super::clashes::{self, Claim};
 use super::environment::{self, BasePort, OfService, Shared};
 use super::ports::AutoPorts;
 use super::probes::{Probes, default_probe};
-use super::{Project, Service, settings};
+use super::{Project, Service, gate, settings};
 use crate::config::env::{Layers, Origin, Variable};
 use crate::config::problem::{self, Problem};
 use crate::config::template::Template;
@@ -43,6 +43,8 @@ pub struct Overrides {
     pub env: Vec<(OsString, OsString)>,
     /// Build with the race detector.
     pub race: bool,
+    /// `--test`: as `test.before_start`.
+    pub test: bool,
     /// Build for a debugger and run below it.
     pub debug: bool,
     /// Build it to count which statements run, elsewhere than usual.
@@ -120,6 +122,8 @@ pub(super) struct Part<'a> {
     pub(super) caller: Arc<CallerEnv>,
     base: Vec<BasePort>,
     scale: u32,
+    /// A new binary must pass its tests.
+    tested: bool,
     /// The ports of every instance; those of the first also where there is none.
     pub(super) ports: Vec<Vec<Port>>,
     /// What the command line adds to its build.
@@ -251,7 +255,9 @@ impl<'a> Resolver<'a> {
             Need { service: need.service.clone(), condition: need.condition.unwrap_or(default) }
         });
         let restart = config.restart.clone();
-        Ok(ServiceSpec { name: name.clone(), kind: config.kind, build, needs: needs.collect(), restart, runs })
+        let needs = needs.collect();
+        let tests = (part.tested && build.is_some()).then(|| gate::of(config));
+        Ok(ServiceSpec { name: name.clone(), kind: config.kind, build, needs, restart, runs, tests })
     }
 
     pub(super) fn build(&self, part: &Part<'_>, build: &Build) -> Result<BuildSpec, Vec<Problem>> {
@@ -355,9 +361,10 @@ fn part<'a>(
                 .map_err(|problem| vec![problem])?,
         );
     }
+    let tested = overrides.test || service.config.test.before_start;
     let extra = build::Extra { race: overrides.race, debug: overrides.debug, cover: overrides.cover.clone() };
     let debuggers = debuggers(&service.config, &extra, scale, input.auto_ports)?;
-    Ok(Part { service, wanted, own, caller, base, scale, ports, extra, debuggers })
+    Ok(Part { service, wanted, own, caller, base, scale, tested, ports, extra, debuggers })
 }
 
 /// A port for each debugger: a free one that stays the same from run to run, so that clients find it again.

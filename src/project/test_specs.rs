@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use super::check;
 use super::resolve::{ResolveInput, Resolver};
-use super::{Project, environment};
+use super::{Project, check, environment, gate};
 use crate::config::env::Origin;
 use crate::config::problem::{self, Problem};
 use crate::gotest::plan::{AcceptanceSpec, TestSpec};
@@ -83,7 +82,7 @@ impl Resolver<'_> {
         };
         build.env.retain(|(key, _)| key != "PORT");
         let acceptance = config.test.acceptance.as_ref().map(|acceptance| AcceptanceSpec {
-            dir: check::plain(&config.folder.join(&acceptance.package.value)),
+            dir: gate::acceptance_folder(config, acceptance),
             tags: acceptance.tags.clone(),
         });
         let wanted = Wanted { service: name.clone(), build, tests_below: Some(folder) };

@@ -1,5 +1,9 @@
 //! The state of everything at one moment, as the engine shows it: plain values, cheap to share.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use crate::task::id::{InstanceId, RunId, ServiceName};
 use crate::task::spec::{Desired, Kind, Limits, Port};
 use crate::worker::Problem;
@@ -13,6 +17,12 @@ pub struct Snapshot {
     pub services: Vec<ServiceView>,
     /// What whoever waits for a request should read, oldest first; only the newest are kept.
     pub notes: Vec<Note>,
+    /// The number of the newest watch that is armed; later ones may be on their way.
+    pub armed: u64,
+    /// Why the newest configuration is not taken over, line by line, the first of them a sentence; `None` where it is.
+    pub config_trouble: Option<Arc<Vec<String>>>,
+    /// What watching suffers from, one sentence.
+    pub watch_trouble: Option<String>,
 }
 
 /// Something about a service that a person should read at once.
@@ -121,12 +131,108 @@ pub struct ServiceView {
     pub settled: Settled,
     /// What it waits for or suffers from, one sentence.
     pub reason: Option<String>,
+    /// It is watched: a save builds and swaps it.
+    pub rerun: bool,
+    /// Where its tests are that decide whether its newest binary is run; `None` where tests are off.
+    pub tests: Option<TestsView>,
 }
 
 impl ServiceView {
     /// The first state of [`Shown::ORDER`] that an instance has.
     pub fn state(&self) -> Shown {
         Shown::ORDER.into_iter().find(|s| self.instances.iter().any(|i| i.state == *s)).unwrap_or(Shown::Idle)
+    }
+}
+
+/// Where the tests of a service are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TestsView {
+    /// What they do now.
+    pub state: TestsState,
+    /// Of the newest run: tests that passed.
+    pub passed: usize,
+    /// Tests that failed.
+    pub failed: usize,
+    /// The first failure, one line.
+    pub error: Option<String>,
+}
+
+/// What tests do, or came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TestsState {
+    /// They never ran.
+    Idle,
+    /// They wait for the build or for a place.
+    Queued,
+    /// They run.
+    Testing,
+    /// They passed.
+    Passed,
+    /// They failed.
+    Failed,
+}
+
+impl TestsState {
+    /// The word on the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            TestsState::Idle => "idle",
+            TestsState::Queued => "queued",
+            TestsState::Testing => "testing",
+            TestsState::Passed => "passed",
+            TestsState::Failed => "failed",
+        }
+    }
+}
+
+/// What became of the newest edit that reached a service. Moments are microseconds since 1970; one that has not come, or never will, is `None`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rerun {
+    /// The files because of which, relative to the project where they lie inside; only the first ones of very many.
+    pub files: BTreeSet<PathBuf>,
+    /// So many more.
+    pub more: usize,
+    /// When the newest edit was seen.
+    pub seen_us: i64,
+    /// How many builds were ended because a newer edit came.
+    pub aborted: u32,
+    /// The build began.
+    pub build_us: Option<i64>,
+    /// It ended.
+    pub built_us: Option<i64>,
+    /// It made other code than before, or failed; `None` while there is no build, or it has not ended.
+    pub outcome: Option<BuildOutcome>,
+    /// Tests that gate the swap ended.
+    pub tested_us: Option<i64>,
+    /// The first old copy was told to end.
+    pub told_us: Option<i64>,
+    /// It was gone.
+    pub gone_us: Option<i64>,
+    /// The first new copy was started.
+    pub started_us: Option<i64>,
+    /// A new copy was ready; with several, the newest that was.
+    pub ready_us: Option<i64>,
+}
+
+/// What the build of a rerun came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BuildOutcome {
+    /// Other code than before.
+    Changed,
+    /// The same code: nothing is restarted for it.
+    Same,
+    /// It failed.
+    Failed,
+}
+
+impl BuildOutcome {
+    /// The word on the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            BuildOutcome::Changed => "changed",
+            BuildOutcome::Same => "same",
+            BuildOutcome::Failed => "failed",
+        }
     }
 }
 

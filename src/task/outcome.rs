@@ -1,15 +1,41 @@
 //! How things end: a run, a build, and the places a compiler named.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::spec::BuildSpec;
+use super::id::ServiceName;
+use super::spec::{BuildSpec, TestGate};
 
 /// One `go build` that makes one or several binaries: equal folder of work, flags and environment, different base names.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BuildBatch {
     /// What is built; never empty. The first one's log takes the output.
     pub members: Vec<Arc<BuildSpec>>,
+}
+
+/// One run of a service's tests, in the environment and with the tags and flags of its build.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TestTask {
+    /// Whose.
+    pub service: ServiceName,
+    /// Its build.
+    pub build: Arc<BuildSpec>,
+    /// Its tests.
+    pub gate: TestGate,
+    /// Only those of these packages, by import path; `None` for all.
+    pub packages: Option<BTreeSet<String>>,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TestOutcome {
+    /// Tests that passed.
+    pub passed: usize,
+    /// Tests that failed; a package that failed without a failed test counts as one.
+    pub failed: usize,
+    /// One line about the first failure, `api/api_test.go:9: TestTotal: got 3, want 4`, or about what kept them from running. `None`: all passed.
+    pub error: Option<String>,
 }
 
 /// How a run ended.

@@ -239,6 +239,21 @@ pub struct ServiceSpec {
     pub restart: RestartPolicy,
     /// One per wanted instance, by number: as many as the scale.
     pub runs: Vec<Arc<RunSpec>>,
+    /// The tests that a new binary must pass before a copy runs it (`test.before_start`, `start --test`); `None` where tests are off, or nothing is built.
+    pub tests: Option<TestGate>,
+}
+
+/// Tests of a service that decide whether a new binary is run. They are those of its own folder and of every local package it is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TestGate {
+    /// Its own folder.
+    pub dir: PathBuf,
+    /// `test.flags`.
+    pub flags: Vec<String>,
+    /// The folder of its acceptance tests, which need a running fleet and are no part of this.
+    pub acceptance: Option<PathBuf>,
+    /// `watch.on_test_failure: stop`: code whose tests fail is not served, not even by the copies that run. Else they go on.
+    pub stop: bool,
 }
 
 /// One binary to be built.

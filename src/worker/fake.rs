@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Outcome, RunReport, Signal, Sink, Work, Worker};
+use super::{Outcome, RunReport, Signal, Sink, TestOutcome, Work, Worker};
 use crate::task::id::{Artifact, InstanceId, RunId};
 
 /// Does what it is told, at once.
@@ -34,6 +34,7 @@ impl Worker for FakeWorker {
                 let result = |key: &crate::task::id::BuildKey| (key.clone(), Ok(Artifact("fake".to_owned())));
                 self.report(run, RunReport::Built(batch.members.iter().map(|member| result(&member.key)).collect()));
             }
+            Work::Test(_) => self.report(run, RunReport::Tested(TestOutcome { passed: 1, ..TestOutcome::default() })),
         }
     }
 

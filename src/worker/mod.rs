@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-pub use crate::task::outcome::{BuildBatch, BuildFailure, Outcome, Problem};
+pub use crate::task::outcome::{BuildBatch, BuildFailure, Outcome, Problem, TestOutcome, TestTask};
 
 use crate::task::id::{Artifact, BuildKey, RunId};
 use crate::task::spec::{Limits, RunSpec};
@@ -30,6 +30,8 @@ pub enum Work {
     },
     /// Build.
     Build(BuildBatch),
+    /// Test.
+    Test(TestTask),
 }
 
 /// Why a run could not be started: `before` failed, the program is missing, the port is held, the fork failed.
@@ -82,7 +84,7 @@ pub struct Holder {
     pub exe: Option<PathBuf>,
 }
 
-/// Facts about a run, in this order; exactly one of them is an end (`Exited`, `Built`, `StartFailed`).
+/// Facts about a run, in this order; exactly one of them is an end (`Exited`, `Built`, `Tested`, `StartFailed`).
 #[derive(Clone, Debug, PartialEq)]
 pub enum RunReport {
     /// It has a process.
@@ -112,6 +114,8 @@ pub enum RunReport {
     Exited(Outcome),
     /// A build ended: what became of each member.
     Built(Vec<(BuildKey, Result<Artifact, BuildFailure>)>),
+    /// Tests ended.
+    Tested(TestOutcome),
     /// It never ran.
     StartFailed(StartFailure),
 }

@@ -13,15 +13,14 @@ use super::show;
 use crate::cli::context::{Context, Place};
 use crate::cli::output::Output;
 use crate::error::Error;
-use crate::gotest::collect::{Collector, Keep, News};
+use crate::gotest::collect::{Keep, News};
 use crate::gotest::cover::{self, Statements};
+use crate::gotest::job::{Errand, Told};
 use crate::gotest::log::TestLog;
 use crate::gotest::plan::{Job, Kind, Options, Tested, budget};
 use crate::gotest::results::{PackageResult, State};
-use crate::gotest::run::{self, Stop};
-use crate::services::problems;
+use crate::gotest::run::Stop;
 use crate::store::tested;
-use crate::sys::child::End;
 use crate::sys::home::Home;
 use crate::task::id::ServiceName;
 
@@ -45,12 +44,6 @@ pub(super) struct Bench {
     n_all: usize,
     /// The number of the next job, over all kinds of tests.
     next: usize,
-}
-
-/// What a job tells.
-enum Told {
-    News(News),
-    Done,
 }
 
 impl Bench {
@@ -102,7 +95,8 @@ impl Bench {
         let first = self.next;
         self.next += jobs.len();
         for (at, job) in jobs.iter().enumerate() {
-            let work = one(job.clone(), options.clone(), first + at, self.keep, stopped.clone(), sender.clone(), at);
+            let errand = Errand { job: job.clone(), options: options.clone(), number: first + at, keep: self.keep, at };
+            let work = errand.run(stopped.clone(), sender.clone());
             let permits = Arc::clone(&permits);
             tasks.spawn(async move {
                 // It is never closed.
@@ -214,100 +208,4 @@ fn next_run(home: &Home, service: &ServiceName) -> u64 {
 /// Under which name a package is told.
 fn label(tested: &BTreeMap<(Kind, String), Tested>, kind: Kind, path: &str, service: &ServiceName) -> String {
     tested.get(&(kind, path.to_owned())).map_or_else(|| service.to_string(), show::service_of)
-}
-
-/// One `go test`, to its end.
-async fn one(
-    job: Job,
-    options: Options,
-    number: usize,
-    keep: Keep,
-    stopped: watch::Receiver<Stop>,
-    tell: mpsc::Sender<(usize, Told)>,
-    at: usize,
-) {
-    let mut collector = Collector::new(job.ground.clone(), keep);
-    let mut reported: Vec<String> = Vec::new();
-    let is_stopped = || *stopped.borrow() != Stop::No;
-    let ended = if is_stopped() {
-        Ok(None)
-    } else {
-        carry_out(&job, &options, number, &stopped, &mut collector, &mut reported, &tell, at).await
-    };
-    let why = if is_stopped() { "interrupted" } else { "`go test` ended before it did" };
-    let mut last = collector.end(why);
-    last.iter().for_each(|news| report(news, &mut reported));
-    let missing = job
-        .packages
-        .iter()
-        .filter(|(path, told)| !reported.iter().any(|known| known == path || told.to_str() == Some(known)));
-    let missing: Vec<String> = missing.map(|(path, _)| path.clone()).collect();
-    for path in missing {
-        last.push(News::Package(Box::new(unreported(path, &job, &ended, &collector, is_stopped()))));
-    }
-    for told in last.into_iter().map(Told::News).chain([Told::Done]) {
-        // Nobody listens when the command has failed already.
-        tell.send((at, told)).await.ok();
-    }
-}
-
-fn report(news: &News, reported: &mut Vec<String>) {
-    if let News::Package(package) = news {
-        reported.push(package.path.clone());
-    }
-}
-
-#[expect(clippy::too_many_arguments, reason = "one step of one function")]
-async fn carry_out(
-    job: &Job,
-    options: &Options,
-    number: usize,
-    stopped: &watch::Receiver<Stop>,
-    collector: &mut Collector,
-    reported: &mut Vec<String>,
-    tell: &mpsc::Sender<(usize, Told)>,
-    at: usize,
-) -> Result<Option<End>, String> {
-    let line = job.command_line(options, number).map_err(|failure| failure.error)?;
-    // When it is full `go` waits.
-    let (sender, mut receiver) = mpsc::channel::<run::Heard>(256);
-    let hear = async {
-        while let Some((_, line)) = receiver.recv().await {
-            for mut news in collector.line(&line) {
-                if let News::Package(package) = &mut news
-                    && *stopped.borrow() != Stop::No
-                    && package.state == State::Failed
-                {
-                    package.stopped();
-                }
-                report(&news, reported);
-                tell.send((at, Told::News(news))).await.ok();
-            }
-        }
-    };
-    let (end, ()) = tokio::join!(run::run(&line, stopped.clone(), sender), hear);
-    end.map(Some).map_err(|error| format!("cannot run `go test`: {error}"))
-}
-
-/// A package of which `go test` said nothing: it could not begin, or was stopped.
-fn unreported(
-    path: String,
-    job: &Job,
-    ended: &Result<Option<End>, String>,
-    collector: &Collector,
-    stopped: bool,
-) -> PackageResult {
-    let out = PackageResult { path, ..PackageResult::default() };
-    if stopped {
-        return PackageResult { error: Some("not run: interrupted".to_owned()), ..out };
-    }
-    let said = collector.loose();
-    let parsed = problems::parse(said.join("\n").as_bytes(), &job.dir, &job.ground.project);
-    let (error, problems) = match (ended, parsed) {
-        (Err(error), _) => (error.clone(), Vec::new()),
-        (Ok(_), Some(failure)) => (failure.error, failure.problems),
-        (Ok(Some(End::Signal(signal))), None) => (format!("`go test` was ended by signal {signal}"), Vec::new()),
-        (Ok(_), None) => ("`go test` said nothing about it".to_owned(), Vec::new()),
-    };
-    PackageResult { state: State::Failed, error: Some(error), problems, output: said, ..out }
 }

@@ -18,18 +18,17 @@ use crate::cli::hooks;
 use crate::cli::signals::Signals;
 use crate::error::{Context as _, Error};
 use crate::gotest::cover::Statements;
+use crate::gotest::job;
 use crate::gotest::junit;
 use crate::gotest::plan::{self, Kind, Plan, TestSpec, Tested};
 use crate::gotest::results::{PackageResult, State};
-use crate::gotest::run::{self, Stop};
+use crate::gotest::run::Stop;
 use crate::project::Project;
 use crate::project::resolve::Overrides;
 use crate::rerun::graph::Graph;
-use crate::rerun::list::{Query, queries};
-use crate::rerun::listing::{Answer, Listing};
+use crate::rerun::list::queries;
 use crate::services::problems;
 use crate::store::{intent, tested};
-use crate::sys::child::End;
 use crate::sys::machine::machine;
 use crate::task::id::ServiceName;
 use crate::task::outcome::BuildFailure;
@@ -110,7 +109,7 @@ impl Session<'_> {
         let wanted: Vec<_> = specs.iter().map(|spec| spec.wanted.clone()).collect();
         let mut listings = Vec::new();
         for query in queries(&wanted) {
-            match self.list(query.clone(), &stopped).await {
+            match job::list(query.clone(), &self.place.home.root, &stopped).await {
                 Ok(listing) => listings.push(listing),
                 Err(failure) => {
                     let services = query.roots.iter().map(|root| root.service.clone());
@@ -124,18 +123,6 @@ impl Session<'_> {
         }
         let plan = plan::unit(specs, &graph, &self.place.home.root);
         self.carry_out(plan, stopped).await
-    }
-
-    /// Asks `go` what there is.
-    async fn list(&self, query: Query, stopped: &watch::Receiver<Stop>) -> Result<Listing, BuildFailure> {
-        let line = query.command_line()?;
-        let said = |error: std::io::Error| BuildFailure {
-            error: format!("cannot run `go list`: {error}"),
-            problems: Vec::new(),
-        };
-        let (end, output, errors) = run::whole(&line, stopped.clone()).await.map_err(said)?;
-        let answer = Answer { output: &output, errors: &errors, is_whole: end == End::Code(0) };
-        Ok(Listing::read(query, answer, None, &self.place.home.root))
     }
 
     async fn carry_out(&mut self, plan: Plan, stopped: watch::Receiver<Stop>) -> Result<(), Error> {
@@ -204,7 +191,7 @@ impl Session<'_> {
             let env = self.fleet_environment(spec)?;
             let Some(query) = plan::acceptance_query(spec, env) else { continue };
             let service = spec.wanted.service.clone();
-            match self.list(query, &stopped).await {
+            match job::list(query, &self.place.home.root, &stopped).await {
                 Ok(listing) => plan::acceptance(&mut plan, spec, &listing, &self.place.home.root),
                 Err(failure) => self.unlisted(service, Kind::Acceptance, failure),
             }

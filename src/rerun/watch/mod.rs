@@ -12,7 +12,7 @@ use super::reach::Reach;
 use crate::task::id::ServiceName;
 
 /// What shall be watched; each one replaces the one before.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Watched {
     /// Grows with each; the answer to it is [`News::Armed`] with the same number.
     pub number: u64,
@@ -27,7 +27,7 @@ pub struct Watched {
 }
 
 /// One service of those.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct WatchedService {
     /// Its name.
     pub name: ServiceName,

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::{Build, Effect, Engine, Moment, Owner};
 use crate::scheduler::{self, Capability, Demand};
+use crate::supervisor::snapshot::BuildOutcome;
 use crate::task::id::{Artifact, BuildKey, RunId};
 use crate::task::spec::{BuildSpec, Resources};
 use crate::task::state::{Input, TaskState};
-use crate::worker::{BuildBatch, BuildFailure, Work};
+use crate::worker::{BuildBatch, BuildFailure, Signal, Work};
 
 impl Build {
     /// The only place where a build's state changes.
@@ -23,11 +24,17 @@ impl Build {
         if *self.spec != *spec {
             self.spec = Arc::new(spec.clone());
         }
+        self.alone = false;
         if self.state.has_run() {
             self.again = true;
         } else {
             self.step(Input::Want);
         }
+    }
+
+    /// With which others it may share the next `go build`.
+    fn shared_group(&self) -> Option<u64> {
+        self.group.filter(|_| !self.alone)
     }
 
     /// Waits or runs: what depends on it has to wait.
@@ -37,6 +44,24 @@ impl Build {
 }
 
 impl Engine {
+    /// The sources of this build are others now: it begins anew, at once. Where it runs, its run is ended as a whole; the others of a shared run begin
+    /// anew with it.
+    pub(super) fn build_anew(&mut self, key: &BuildKey, out: &mut Vec<Effect>) {
+        let Some(build) = self.builds.get_mut(key) else { return };
+        build.alone = false;
+        let Some(run) = build.run else { return build.step(Input::Want) };
+        let Some(Owner::Builds(keys)) = self.runs.get(&run) else { return };
+        let mut told = false;
+        for key in keys {
+            let Some(build) = self.builds.get_mut(key) else { continue };
+            build.again = true;
+            told |= std::mem::replace(&mut build.aborted, true);
+        }
+        if !told {
+            out.push(Effect::Signal { run, signal: Signal::Kill });
+        }
+    }
+
     /// Begins as many builds as there are places for.
     pub(super) fn launch_builds(&mut self, now: Moment, out: &mut Vec<Effect>) {
         while let Some(keys) = self.next_batch() {
@@ -53,6 +78,7 @@ impl Engine {
                 }
             }
             self.say_builds(&members, now, out);
+            self.building(&keys, now);
             self.runs.insert(run, Owner::Builds(keys));
             out.push(Effect::Start { run, work: Work::Build(BuildBatch { members }) });
         }
@@ -72,9 +98,10 @@ impl Engine {
     fn next_batch(&self) -> Option<Vec<BuildKey>> {
         let waits = |build: &Build| build.state == TaskState::Queued && !self.is_being_written(build);
         let (first, build) = self.builds.iter().find(|(_, build)| waits(build))?;
-        let Some(group) = build.group else { return Some(vec![first.clone()]) };
+        let Some(group) = build.shared_group() else { return Some(vec![first.clone()]) };
         let mut outputs: BTreeMap<&std::path::Path, &BuildKey> = BTreeMap::new();
-        for (key, build) in self.builds.iter().filter(|(_, build)| build.group == Some(group) && waits(build)) {
+        for (key, build) in self.builds.iter().filter(|(_, build)| build.shared_group() == Some(group) && waits(build))
+        {
             outputs.entry(&build.spec.output).or_insert(key);
         }
         Some(outputs.into_values().cloned().collect())
@@ -115,29 +142,43 @@ impl Engine {
         let Some(build) = self.builds.get_mut(key) else { return };
         build.run = None;
         let again = std::mem::take(&mut build.again);
-        let message = match result {
+        let aborted = std::mem::take(&mut build.aborted);
+        let (message, outcome) = match result {
             Ok(artifact) => {
                 let same = build.artifact.as_ref() == Some(&artifact);
                 build.artifact = Some(artifact);
                 build.failure = None;
                 build.step(if again { Input::EndedAgain } else { Input::EndedDone });
-                if same { "built: the same code as before" } else { "built" }.to_owned()
+                match same {
+                    true => ("built: the same code as before".to_owned(), BuildOutcome::Same),
+                    false => ("built".to_owned(), BuildOutcome::Changed),
+                }
+            }
+            // It failed because it was told to end, and whoever wanted it may have gone meanwhile. What an earlier one failed of still stands.
+            Err(_) if aborted => {
+                return build.step(if again { Input::EndedAgain } else { Input::EndedUnwanted });
             }
             // One member's mistake can fail the others of a shared `go build`: each is tried alone, so that each gets its own words.
             Err(_) if shared => {
-                build.group = None;
-                build.step(Input::EndedAgain);
-                return;
+                build.alone = true;
+                return build.step(Input::EndedAgain);
             }
             Err(failure) => {
                 let message = format!("build failed: {}", failure.error);
                 build.failure = Some(failure);
                 build.step(if again { Input::EndedAgain } else { Input::EndedFailed });
-                message
+                (message, BuildOutcome::Failed)
             }
         };
+        let ended = !build.is_pending();
         let service = build.spec.service.clone();
         self.say(&service, message, now, out);
+        if ended {
+            self.build_ended(key, outcome, now);
+            if outcome != BuildOutcome::Failed {
+                self.test_new_code(key, out);
+            }
+        }
     }
 
     /// A build that cannot be started now is tried again by its worker; a person is told why it takes so long, once.

@@ -34,6 +34,7 @@ impl World {
                 match work {
                     Work::Run { spec, artifact } => self.check_start(&spec.instance, spec, artifact.as_ref()),
                     Work::Build(batch) => self.check_build(batch),
+                    Work::Test(_) => {}
                 }
             }
             Effect::Signal { run, signal } => {
@@ -107,7 +108,7 @@ impl World {
     fn is_building(&self, output: &std::path::Path) -> bool {
         self.live.values().any(|live| match &live.work {
             Work::Build(batch) => batch.members.iter().any(|member| member.output == output),
-            Work::Run { .. } => false,
+            Work::Run { .. } | Work::Test(_) => false,
         })
     }
 
@@ -180,6 +181,7 @@ impl World {
                         assert_eq!(engine.builds[&member.key].run, Some(*run), "a build is forgotten");
                     }
                 }
+                Work::Test(_) => {}
             }
         }
         assert_eq!(engine.runs.len(), self.live.len(), "a run that ended is remembered");

@@ -6,11 +6,14 @@ use super::slot::Run;
 use super::{Effect, Engine, Moment, Owner, Slot, TimerId};
 use crate::supervisor::snapshot::{ExitView, Reason};
 use crate::task::id::{InstanceId, RunId, ServiceName};
+use crate::task::outcome::TestOutcome;
 use crate::task::restart::{self, Failure, RestartPolicy, Verdict};
 use crate::task::spec::{Condition, Desired, Kind, Limits, size_words};
 use crate::task::state::{Input, TaskState};
 use crate::worker::{Holder, Outcome, RunReport, Signal, StartFailure, Trouble};
 
+/// Code that ends within so long after its start never stood.
+const STANDS: Duration = Duration::from_secs(1);
 /// A crash loop rests so long between two tries.
 const REST: Duration = Duration::from_secs(60);
 /// So many failures are remembered for the restart policy at the least.
@@ -30,6 +33,19 @@ impl Engine {
             }
             (Some(Owner::Builds(_)), RunReport::Waiting(Some(words))) => self.build_waits(run, &words, now, out),
             (Some(Owner::Builds(_)), _) => {}
+            (Some(Owner::Tests(_)), RunReport::Tested(outcome)) => self.tested(run, outcome, now, out),
+            (Some(Owner::Tests(_)), RunReport::StartFailed(failure)) => {
+                self.tested(run, TestOutcome { error: Some(failure.message), ..TestOutcome::default() }, now, out)
+            }
+            (Some(Owner::Tests(_)), RunReport::Exited(_)) => {
+                let error = Some("they were interrupted".to_owned());
+                self.tested(run, TestOutcome { error, ..TestOutcome::default() }, now, out)
+            }
+            (Some(Owner::Tests(service)), RunReport::Note(message)) => {
+                let service = service.clone();
+                self.note(&service, message, now, out);
+            }
+            (Some(Owner::Tests(_)), _) => {}
             (Some(Owner::Slot(id)), report) => {
                 let id = id.clone();
                 self.report_slot(&id, run, report, now, out);
@@ -46,7 +62,7 @@ impl Engine {
             RunReport::Ready(ready) => self.ready(id, ready, now, out),
             RunReport::Dead(why) => self.dead(id, &why, now, out),
             RunReport::Stopping => self.is_ending(id, now),
-            RunReport::Built(_) => {}
+            RunReport::Built(_) | RunReport::Tested(_) => {}
             RunReport::Started { pid } => {
                 let Some(slot) = self.slot(id) else { return };
                 slot.step(Input::Started, now);
@@ -126,12 +142,16 @@ impl Engine {
         if !changed {
             return;
         }
+        let renewed = ready && std::mem::take(&mut slot.renewed);
         if ready {
             slot.trouble = None;
         }
         let message = if ready { format!("{id} is ready") } else { format!("{id} is no longer ready") };
         self.say(&id.service.clone(), message, now, out);
         if ready {
+            if renewed {
+                self.of_service(&id.service, |rerun| rerun.readies(now));
+            }
             self.retry_dependants(&id.service, now);
         }
     }
@@ -163,6 +183,7 @@ impl Engine {
         let reason = if failure.port { Reason::Port } else { Reason::StartFailed };
         slot.remember(ExitView { code: None, signal: None, reason, killed: false, at_us: now.wall_us });
         let ended = slot.run.take();
+        slot.ran = ended.as_ref().map(|run| (run.settings.clone(), run.artifact.clone()));
         slot.trouble = Some(failure.message.clone());
         let told = ended.as_ref().is_some_and(|run| run.ending.is_some());
         let message = format!("{id} could not start: {}", failure.message);
@@ -185,6 +206,7 @@ impl Engine {
         let once = self.is_job(&id.service);
         let Some(slot) = self.slot(id) else { return };
         let Some(ended) = slot.run.take() else { return };
+        let crashes = slot.takes_leave(&ended, now);
         let reason = ended.ending.unwrap_or_else(|| outcome_reason(outcome));
         // Only of an end that was asked for does it say something that code and signal do not.
         let killed = outcome.killed && ended.ending.is_some();
@@ -192,7 +214,10 @@ impl Engine {
         let how = slot.killed_words();
         // A clean end after a failed liveness probe is still the end of a service that was not well.
         let success = outcome.code == Some(0) && reason != Reason::FailedProbe;
-        let ending = ended_words(outcome, ended.limits.as_ref());
+        let mut ending = ended_words(outcome, ended.limits.as_ref());
+        if crashes && wanted && ended.ending.is_none() && !success {
+            ending.push_str(" (the new build crashes)");
+        }
         let words = format!("{id} {ending}");
         match reason {
             _ if !wanted => {
@@ -224,6 +249,7 @@ impl Engine {
             _ => words,
         };
         self.say(&id.service.clone(), message, now, out);
+        self.of_service(&id.service, |rerun| rerun.loses(now));
         self.drop_surplus(id);
     }
 
@@ -348,6 +374,17 @@ impl Slot {
         self.on_trial = self.state == TaskState::Crashloop;
         self.timer = None;
         self.step(Input::Retry, now);
+    }
+
+    /// Writes down what ended, and says whether it is code that never stood: newer than what had, and gone before it was ready or right after.
+    fn takes_leave(&mut self, ended: &Run, now: Moment) -> bool {
+        self.ran = Some((ended.settings.clone(), ended.artifact.clone()));
+        let stood = ended.was_ready && now.mono.saturating_sub(ended.began.mono) >= STANDS;
+        let is_new = self.good.is_some() && self.good != ended.artifact;
+        if stood {
+            self.good.clone_from(&ended.artifact);
+        }
+        is_new && !stood
     }
 
     /// How its newest end came about, where SIGKILL had to help.

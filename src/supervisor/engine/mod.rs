@@ -6,14 +6,20 @@
 mod builds;
 #[cfg(test)]
 mod checks;
+#[cfg(test)]
+mod edit_tests;
 mod edits;
 mod ends;
 #[cfg(test)]
 mod random;
 mod reconcile;
 mod requests;
+mod rerun;
 mod settle;
 mod slot;
+mod testing;
+#[cfg(test)]
+mod testing_tests;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -26,13 +32,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Happening;
-use super::snapshot::{ExitView, Note};
+use super::snapshot::{ExitView, Note, Rerun};
 use crate::scheduler::{Node, Scheduler};
 use crate::task::id::{Artifact, BuildKey, InstanceId, RunId, ServiceName, Settings};
 use crate::task::spec::{BuildSpec, Desired, RunSpec, ServiceSpec};
 use crate::task::state::TaskState;
 use crate::worker::{BuildFailure, RunReport, Signal, Work};
 pub use slot::Slot;
+use testing::Testing;
 
 /// One moment on both clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -166,7 +173,7 @@ pub enum Event {
         specs: Vec<ServiceSpec>,
         /// Builds with the same number may share one `go build`.
         groups: BTreeMap<BuildKey, u64>,
-        /// The files because of which, relative to the project.
+        /// The files because of which, relative to the project; nothing is said where there are none.
         because: BTreeSet<PathBuf>,
     },
     /// Which services are built and swapped at each save, and what watching suffers from.
@@ -175,6 +182,11 @@ pub enum Event {
         services: BTreeSet<ServiceName>,
         /// One sentence.
         trouble: Option<String>,
+    },
+    /// Something that whoever waits, `why` and the service's log should say.
+    Told {
+        /// About whom, and one sentence each.
+        said: Vec<(ServiceName, String)>,
     },
     /// A worker reports.
     Report(RunId, RunReport),
@@ -238,6 +250,10 @@ pub struct Service {
     pub slots: BTreeMap<u32, Slot>,
     /// What happened, newest last.
     pub happenings: VecDeque<Happening>,
+    /// What became of the newest edit that reached it.
+    pub rerun: Option<Rerun>,
+    /// Its tests, where they decide whether its newest binary is run.
+    pub testing: Testing,
 }
 
 /// One build, shared by every service with an equal key.
@@ -248,10 +264,14 @@ pub struct Build {
     pub state: TaskState,
     /// The run it is part of.
     pub run: Option<RunId>,
-    /// May share one `go build` with others of the same number; `None` after a shared one failed.
+    /// May share one `go build` with others of the same number.
     pub group: Option<u64>,
+    /// A shared one failed: the next is for it alone.
+    pub alone: bool,
     /// Asked for again while it ran: the sources may have changed since.
     pub again: bool,
+    /// Its run was ended because of an edit: what it says of a failure means nothing.
+    pub aborted: bool,
     /// The newest good binary.
     pub artifact: Option<Artifact>,
     /// Why the newest build failed.
@@ -267,6 +287,7 @@ struct Gate {
 enum Owner {
     Slot(InstanceId),
     Builds(Vec<BuildKey>),
+    Tests(ServiceName),
 }
 
 /// Holds everything that is wanted and everything that is.
@@ -278,6 +299,10 @@ pub struct Engine {
     gates: Vec<Gate>,
     /// Hunts for strays that are under way, by service.
     hunts: BTreeMap<ServiceName, u32>,
+    /// Services that are built and swapped at each save.
+    watched: BTreeSet<ServiceName>,
+    /// What watching suffers from.
+    watch_trouble: Option<String>,
     /// What whoever waits for a request should read, newest last.
     notes: VecDeque<Note>,
     n_notes: u64,
@@ -305,6 +330,8 @@ impl Engine {
             timers: HashMap::new(),
             gates: Vec::new(),
             hunts: BTreeMap::new(),
+            watched: BTreeSet::new(),
+            watch_trouble: None,
             notes: VecDeque::new(),
             n_notes: 0,
             past: BTreeMap::new(),
@@ -340,6 +367,7 @@ impl Engine {
             Event::Edited(edit) => self.edited(edit, now, out),
             Event::Reconfigured { specs, groups, because } => self.reconfigure(specs, groups, &because, now, out),
             Event::Watching { services, trouble } => self.watching(services, trouble),
+            Event::Told { said } => said.into_iter().for_each(|(service, words)| self.note(&service, words, now, out)),
             Event::Report(run, report) => self.report(run, report, now, out),
             Event::Timer(timer) => self.timer(timer, now),
         }
@@ -353,7 +381,7 @@ impl Engine {
     /// Nothing runs, nothing is wanted, nothing is being built.
     pub fn is_idle(&self) -> bool {
         self.runs.is_empty()
-            && self.services.values().all(|s| s.desired == Desired::Down || s.is_over())
+            && self.services.values().all(|s| s.desired == Desired::Down || s.is_over() && !self.awaits_edits(s))
             && self.builds.values().all(|b| b.state != TaskState::Queued)
     }
 
@@ -361,15 +389,15 @@ impl Engine {
     pub fn is_at_rest(&self, name: &ServiceName) -> bool {
         self.services.get(name).is_none_or(|service| {
             let build = service.spec.build.as_ref().and_then(|spec| self.builds.get(&spec.key));
-            service.is_over() && !build.is_some_and(|build| build.is_pending())
+            service.is_over() && !build.is_some_and(|build| build.is_pending()) && !service.testing.is_running()
         })
     }
 
-    /// The instance a run belongs to; `None` for a build or an unknown run.
+    /// The instance a run belongs to; `None` for a build, for tests or an unknown run.
     pub fn instance_of(&self, run: RunId) -> Option<&InstanceId> {
         match self.runs.get(&run) {
             Some(Owner::Slot(instance)) => Some(instance),
-            Some(Owner::Builds(_)) | None => None,
+            Some(Owner::Builds(_) | Owner::Tests(_)) | None => None,
         }
     }
 

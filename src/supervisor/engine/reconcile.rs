@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::slot::Run;
-use super::{Effect, Engine, Moment, Owner, Service, Slot};
+use super::testing::{Door, closed_words};
+use super::{Build, Effect, Engine, Gate, Moment, Owner, Service, Slot};
 use crate::scheduler::{self, Capability, Demand};
 use crate::supervisor::snapshot::Reason;
-use crate::task::id::{InstanceId, ServiceName};
+use crate::task::id::{Artifact, InstanceId, ServiceName, Settings};
 use crate::task::spec::{Condition, Desired, Kind, Need, Resources};
 use crate::task::state::{Input, TaskState};
-use crate::worker::Work;
+use crate::worker::{Trouble, Work};
 
 impl Engine {
     /// Looks at every build and every slot once.
@@ -17,9 +18,11 @@ impl Engine {
         self.count_promises();
         self.open_gates(now);
         self.launch_builds(now, out);
-        self.mark_changed();
+        self.launch_tests(now, out);
+        self.mark_changed(now);
         self.replace_marked(now, out);
         self.end_unwanted(now, out);
+        self.end_barred(now, out);
         self.start_waiting(now, out);
     }
 
@@ -36,23 +39,35 @@ impl Engine {
             node.promised.disk += asked.disk;
             node.n_tasks += 1;
         }
-        node.n_builds = self.runs.values().filter(|owner| matches!(owner, Owner::Builds(_))).count() as u32;
+        node.n_builds =
+            self.runs.values().filter(|owner| matches!(owner, Owner::Builds(_) | Owner::Tests(_))).count() as u32;
     }
 
     /// Restarts whose builds are all done: every copy of theirs is to be replaced. One failed build drops the whole restart.
     fn open_gates(&mut self, now: Moment) {
         for gate in std::mem::take(&mut self.gates) {
-            let builds = || {
-                let services: BTreeSet<&ServiceName> = gate.instances.iter().map(|id| &id.service).collect();
-                let services = services.into_iter().filter_map(|name| self.services.get(name));
-                services.filter_map(|service| self.builds.get(&service.spec.build.as_ref()?.key))
-            };
-            if builds().any(|build| build.is_pending()) {
-                self.gates.push(gate);
-            } else if builds().all(|build| build.state == TaskState::Done) {
-                gate.instances.iter().for_each(|id| self.force(id, now));
+            match self.is_passable(&gate) {
+                None => self.gates.push(gate),
+                Some(true) => gate.instances.iter().for_each(|id| self.force(id, now)),
+                Some(false) => {}
             }
         }
+    }
+
+    /// Whether everything is built and tested that a restart waits for; `None` while some of it is still to come.
+    fn is_passable(&self, gate: &Gate) -> Option<bool> {
+        let names: BTreeSet<&ServiceName> = gate.instances.iter().map(|id| &id.service).collect();
+        let services: Vec<&Service> = names.into_iter().filter_map(|name| self.services.get(name)).collect();
+        let builds: Vec<&Build> =
+            services.iter().filter_map(|service| self.builds.get(&service.spec.build.as_ref()?.key)).collect();
+        if builds.iter().any(|build| build.is_pending()) {
+            return None;
+        }
+        if builds.iter().any(|build| build.state != TaskState::Done) {
+            return Some(false);
+        }
+        let waits = services.iter().any(|service| service.door() == Door::Waits);
+        if waits { None } else { Some(services.iter().all(|service| service.door() == Door::Open)) }
     }
 
     fn force(&mut self, id: &InstanceId, now: Moment) {
@@ -79,27 +94,35 @@ impl Engine {
     }
 
     /// Copies that a `start` wanted compared, once their build is done. A failed build leaves them serving.
-    fn mark_changed(&mut self) {
+    fn mark_changed(&mut self, now: Moment) {
         for service in self.services.values_mut() {
             let build = service.spec.build.as_ref().and_then(|spec| self.builds.get(&spec.key));
-            if build.is_some_and(|build| build.is_pending()) {
+            // Code whose tests fail may be mended by an edit of its tests alone, so that the copies stay marked.
+            if build.is_some_and(|build| build.is_pending()) || service.door() != Door::Open {
                 continue;
             }
             let failed = build.is_some_and(|build| build.state == TaskState::Failed);
             let artifact = build.and_then(|build| build.artifact.as_ref());
+            let is_job = service.spec.kind == Kind::Job;
             for slot in service.slots.values_mut().filter(|slot| slot.check) {
                 slot.check = false;
                 let Some(target) = service.spec.runs.get(slot.id.index() as usize) else { continue };
                 let Some(run) = &slot.run else {
-                    // It ended meanwhile.
+                    // It ended meanwhile, or had ended for good.
                     if !failed {
                         slot.launch = target.clone();
+                        if !is_job && slot.would_differ(artifact) {
+                            slot.renew(now);
+                        }
                     }
                     continue;
                 };
                 let changed = run.settings != target.settings || (build.is_some() && run.artifact.as_ref() != artifact);
                 if changed && !failed {
                     slot.replace = Some(Reason::Rerun);
+                } else if !changed && !slot.forced && slot.replace == Some(Reason::Rerun) {
+                    // What it was to make room for was taken back.
+                    slot.replace = None;
                 } else if slot.launch.settings != run.settings && run.settings == target.settings {
                     // Taken over from an earlier supervisor, and by now wanted as it runs.
                     slot.launch = target.clone();
@@ -113,11 +136,15 @@ impl Engine {
         for service in self.services.values_mut() {
             let build = service.spec.build.as_ref().and_then(|spec| self.builds.get(&spec.key));
             // While it is built anew, and when that failed, what serves goes on serving.
-            if build.is_some_and(|build| build.state != TaskState::Done) {
+            if build.is_some_and(|build| build.state != TaskState::Done) || service.door() != Door::Open {
                 continue;
             }
-            let marked: Vec<u32> =
-                service.slots.values().filter(|slot| slot.replace.is_some()).map(|slot| slot.id.number).collect();
+            let marked: Vec<u32> = service
+                .slots
+                .values()
+                .filter(|slot| slot.replace.is_some() && !slot.is_spared())
+                .map(|slot| slot.id.number)
+                .collect();
             for number in marked {
                 let alone = service.slots.values().all(|other| other.id.number == number || other.serves());
                 let Some(target) = service.spec.runs.get(number as usize - 1).cloned() else { continue };
@@ -125,13 +152,20 @@ impl Engine {
                 if slot.run.is_none() || slot.state == TaskState::Stopping {
                     slot.launch = target;
                     slot.replace = None;
+                    slot.forced = false;
                 } else if alone || slot.state != TaskState::Ready {
                     slot.launch = target;
                     if let Some(reason) = slot.replace.take() {
                         // What follows is something else, and has failed at nothing.
                         slot.failures.clear();
                         slot.on_trial = false;
+                        slot.forced = false;
+                        slot.owed = true;
                         slot.terminate(reason, now, out);
+                        slot.renewed = reason == Reason::Rerun;
+                        if let Some(rerun) = service.rerun.as_mut().filter(|_| reason == Reason::Rerun) {
+                            rerun.tells(now);
+                        }
                     }
                 }
             }
@@ -191,11 +225,24 @@ impl Engine {
             return;
         }
         // What served beside a newer build that failed and then ended by itself is started again as it was.
-        let served = slot.restarts > 0 && build.is_some_and(|build| build.artifact.is_some());
+        let served = (slot.restarts > 0 || slot.owed) && build.is_some_and(|build| build.artifact.is_some());
         if let Some(failure) = build.and_then(|build| build.failure.as_ref()).filter(|_| !served) {
             let trouble = format!("its build failed: {}", failure.error);
             self.give_up(id, trouble, now);
             return;
+        }
+        let goes_on = slot.goes_on_with(build.and_then(|build| build.artifact.as_ref()));
+        match service.door() {
+            Door::Open => {}
+            Door::Waits if goes_on => {}
+            Door::Closed(_) if goes_on && !service.is_barred() => {}
+            Door::Waits => return,
+            Door::Closed(outcome) => {
+                let trouble = closed_words(outcome);
+                self.give_up(id, trouble, now);
+                self.slot(id).into_iter().for_each(|slot| slot.barred = true);
+                return;
+            }
         }
         let strict = slot.restarts == 0;
         if !service.spec.needs.iter().all(|need| self.is_met(need, strict)) {
@@ -222,8 +269,12 @@ impl Engine {
             slot.step(Input::Launch, now);
             slot.started_us = Some(now.wall_us);
             slot.last_run = Some(run);
-            slot.run = Some(Run::new(run, slot.launch.settings.clone(), artifact.clone()));
+            slot.owed = false;
+            slot.run = Some(Run { began: now, ..Run::new(run, slot.launch.settings.clone(), artifact.clone()) });
             out.push(Effect::Start { run, work: Work::Run { spec: slot.launch.clone(), artifact } });
+            if slot.renewed {
+                self.of_service(&id.service, |rerun| rerun.starts(now));
+            }
         }
     }
 
@@ -268,8 +319,22 @@ impl Slot {
         self.run.as_ref().is_some_and(|run| !run.is_unkillable())
     }
 
+    /// A debugger holds it: newer code waits until that has gone. Who asks for a restart by hand means it.
+    pub(super) fn is_spared(&self) -> bool {
+        let held = self.run.as_ref().is_some_and(|run| run.troubles.contains_key(&Trouble::Debugged));
+        held && self.replace == Some(Reason::Rerun)
+    }
+
+    /// It ended for good, and its code or its settings are others now.
+    fn would_differ(&self, artifact: Option<&Artifact>) -> bool {
+        let same = |(settings, code): &(Settings, Option<Artifact>)| {
+            *settings == self.launch.settings && code.as_ref() == artifact
+        };
+        self.state == TaskState::Done && !self.ran.as_ref().is_some_and(same)
+    }
+
     /// Nobody has to wait for it when another copy is to be replaced.
-    fn serves(&self) -> bool {
+    pub(super) fn serves(&self) -> bool {
         self.state == TaskState::Ready
             || self.surplus
             || self.held

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::slot::Run;
+use super::testing::Testing;
 use super::{Adoption, Build, Effect, Engine, Gate, Moment, Owner, Resume, Service, Slot};
 use crate::supervisor::snapshot::Reason;
 use crate::task::id::{Artifact, BuildKey, InstanceId, RunId, ServiceName, Settings};
@@ -117,6 +118,12 @@ impl Engine {
             gate.instances.retain(|id| !copy_stops(id));
         }
         self.gates.retain(|gate| !gate.instances.is_empty());
+        for name in services {
+            let is_left = |service: &Service| service.is_to_run() || self.is_gated(service);
+            if !self.services.get(name).is_some_and(is_left) {
+                self.drop_tests(name, out);
+            }
+        }
         self.unqueue_builds(services);
     }
 
@@ -190,13 +197,17 @@ impl Engine {
         }
     }
 
-    /// Services of the project that nobody asked for yet.
+    /// Services of the project that nobody asked for yet, or any more.
     pub(super) fn know(&mut self, specs: Vec<ServiceSpec>) {
+        let is_live = |service: &Service| {
+            service.desired != Desired::Down || service.slots.values().any(|slot| slot.run.is_some())
+        };
         for spec in specs {
-            if !self.services.contains_key(&spec.name) {
+            if !self.services.get(&spec.name).is_some_and(is_live) {
                 self.take_spec(spec);
             }
         }
+        self.forget_builds();
     }
 
     /// A run that outlived an earlier supervisor goes on in its slot. One whose slot has a run already is not taken.
@@ -218,13 +229,15 @@ impl Engine {
     }
 
     /// Writes down a newer spec: slots are made for new copies and marked where there are too many.
-    fn take_spec(&mut self, spec: ServiceSpec) -> &mut Service {
+    pub(super) fn take_spec(&mut self, spec: ServiceSpec) -> &mut Service {
         let past = self.past.remove(&spec.name).unwrap_or_default();
         let service = self.services.entry(spec.name.clone()).or_insert_with(|| Service {
             spec: spec.clone(),
             desired: Desired::Down,
             slots: BTreeMap::new(),
             happenings: past.happenings.into(),
+            rerun: None,
+            testing: Testing::default(),
         });
         for run in &spec.runs {
             let slot = service.slots.entry(run.instance.number).or_insert_with(|| Slot::new(run.clone()));
@@ -245,14 +258,16 @@ impl Engine {
         service
     }
 
-    fn want_build(&mut self, spec: Option<&BuildSpec>, groups: &BTreeMap<BuildKey, u64>) {
+    pub(super) fn want_build(&mut self, spec: Option<&BuildSpec>, groups: &BTreeMap<BuildKey, u64>) {
         let Some(spec) = spec else { return };
         let build = self.builds.entry(spec.key.clone()).or_insert_with(|| Build {
             spec: Arc::new(spec.clone()),
             state: TaskState::Idle,
             run: None,
             group: None,
+            alone: false,
             again: false,
+            aborted: false,
             artifact: None,
             failure: None,
         });
@@ -277,7 +292,9 @@ impl Engine {
             .filter_map(key)
             .collect();
         for key in stopped.iter().filter_map(|name| key(self.services.get(name)?)).filter(|key| !wanted.contains(key)) {
-            if let Some(build) = self.builds.get_mut(&key).filter(|build| build.state == TaskState::Queued) {
+            let Some(build) = self.builds.get_mut(&key) else { continue };
+            build.again = false;
+            if build.state == TaskState::Queued {
                 build.step(Input::Forget);
             }
         }
@@ -344,6 +361,7 @@ impl Run {
             holder: None,
             ending: None,
             killed: false,
+            began: Moment::default(),
         }
     }
 }

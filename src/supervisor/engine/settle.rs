@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::slot::Run;
+use super::testing::{Door, closed_words};
 use super::{Engine, Service, Slot};
 use crate::supervisor::snapshot::Settled;
 use crate::task::id::ServiceName;
@@ -40,7 +41,7 @@ impl Engine {
                 return Settled::Failed(words);
             }
             let build = service.spec.build.as_ref().and_then(|spec| self.builds.get(&spec.key));
-            let busy = slots.any(|slot| slot.run.is_some()) || self.is_gated(service);
+            let busy = slots.any(|slot| slot.run.is_some()) || self.is_gated(service) || service.testing.is_running();
             // A build that failed is no concern of a service that is not wanted.
             return if busy || build.is_some_and(|build| build.is_pending()) { Settled::Pending } else { Settled::Met };
         }
@@ -52,8 +53,10 @@ impl Engine {
         }
         for slot in slots.filter(|slot| !slot.held || slot.run.is_some()) {
             let verdict = self.settled_slot(service, slot, done);
-            if verdict != Settled::Met {
-                return verdict;
+            match verdict {
+                Settled::Met => {}
+                Settled::Failed(words) => return Settled::Failed(format!("{words}{}", kept_words(service))),
+                Settled::Pending | Settled::Blocked(_) => return verdict,
             }
         }
         Settled::Met
@@ -64,15 +67,23 @@ impl Engine {
         let build = service.spec.build.as_ref().and_then(|spec| self.builds.get(&spec.key));
         let marked = service.slots.values().any(|slot| slot.check || slot.replace.is_some() || slot.surplus);
         match build {
-            Some(build) if build.is_pending() => Some(Settled::Pending),
-            Some(build) if build.state == TaskState::Failed => Some(Settled::Failed(build_words(build))),
-            Some(_) | None if self.is_gated(service) => Some(Settled::Pending),
-            // A replacement that waits for a copy that failed will not go on by itself: the failed copy is the news.
-            Some(_) | None if marked && !service.slots.values().any(|slot| is_bad(slot.state)) => {
-                Some(Settled::Pending)
-            }
-            Some(_) | None => None,
+            Some(build) if build.is_pending() => return Some(Settled::Pending),
+            Some(build) if build.state == TaskState::Failed => return Some(Settled::Failed(build_words(build))),
+            Some(_) | None => {}
         }
+        match service.door() {
+            Door::Waits => return Some(Settled::Pending),
+            Door::Closed(outcome) => return Some(Settled::Failed(closed_words(outcome))),
+            Door::Open => {}
+        }
+        if self.is_gated(service) {
+            return Some(Settled::Pending);
+        }
+        // Nobody knows how long a person looks at it, so nobody waits.
+        let spared = service.slots.values().find_map(Slot::spared_words).map(Settled::Blocked);
+        // A replacement that waits for a copy that failed will not go on by itself: the failed copy is the news.
+        let goes_on = marked && !service.slots.values().any(|slot| is_bad(slot.state));
+        spared.or(goes_on.then_some(Settled::Pending))
     }
 
     pub(super) fn is_gated(&self, service: &Service) -> bool {
@@ -158,6 +169,7 @@ impl Engine {
                 Some(format!("{} {} and is started again soon", slot.id, slot.trouble.as_deref().unwrap_or("ended")))
             }
             TaskState::Failed | TaskState::Crashloop => slot.trouble.clone(),
+            TaskState::Ready if slot.replace.is_some() => slot.spared_words().or_else(|| turn_words(service, slot)),
             TaskState::Idle | TaskState::Ready | TaskState::Stopping | TaskState::Done => None,
         }
     }
@@ -171,10 +183,27 @@ impl Slot {
         Some(format!("{}: {words}", self.id))
     }
 
+    /// Why newer code waits, where a debugger is the reason.
+    fn spared_words(&self) -> Option<String> {
+        self.is_spared().then(|| format!("{} keeps the code it has: a debugger holds it", self.id))
+    }
+
     fn any_trouble(&self) -> Option<String> {
         let words = self.run.as_ref()?.troubles.values().next()?;
         Some(format!("{}: {words}", self.id))
     }
+}
+
+/// What becomes of the others where newer code failed in the first copy that got it.
+fn kept_words(service: &Service) -> &'static str {
+    let waits = |slot: &Slot| slot.replace.is_some() && slot.state == TaskState::Ready;
+    if service.slots.values().any(waits) { "; the copies that are ready keep the code they have" } else { "" }
+}
+
+/// Whom a copy that is to be replaced waits for: they go one after another, each once the one before it is ready.
+fn turn_words(service: &Service, slot: &Slot) -> Option<String> {
+    let before = service.slots.values().find(|other| other.id != slot.id && !other.serves())?;
+    Some(format!("{} is replaced once {} is ready", slot.id, before.id))
 }
 
 /// What is left of a service that shall be down, when nothing but what SIGKILL does not end is left.

@@ -42,6 +42,8 @@ pub struct Run {
     pub ending: Option<Reason>,
     /// It was told to end at once.
     pub killed: bool,
+    /// When a worker was given it; long ago for one that outlived an earlier supervisor.
+    pub began: Moment,
 }
 
 impl Run {
@@ -71,6 +73,18 @@ pub struct Slot {
     pub check: bool,
     /// Replace the running copy, changed or not.
     pub replace: Option<Reason>,
+    /// It is replaced although its code and settings may be the same: a file that it reads was edited.
+    pub forced: bool,
+    /// It served until it was told to make room: it is started again even where a still newer build failed.
+    pub owed: bool,
+    /// Its next or present run is what became of the newest edit, and was not ready yet.
+    pub renewed: bool,
+    /// It failed because the tests of its code did.
+    pub barred: bool,
+    /// What its newest run that ended was: its settings and its code.
+    pub ran: Option<(Settings, Option<Artifact>)>,
+    /// The code of the newest run that was ready and lasted.
+    pub good: Option<Artifact>,
     /// Grace to use instead of the configured one when it is ended.
     pub grace: Option<Duration>,
     /// Failures that count, oldest first.
@@ -111,6 +125,12 @@ impl Slot {
             held: false,
             check: false,
             replace: None,
+            forced: false,
+            owed: false,
+            renewed: false,
+            barred: false,
+            ran: None,
+            good: None,
             grace: None,
             failures: Vec::new(),
             uncounted: 0,
@@ -139,14 +159,21 @@ impl Slot {
         }
     }
 
-    /// Forgets past failures: a person asked anew.
-    pub fn pardon(&mut self) {
+    /// Forgets past failures: what it runs, or is run with, may be another thing now.
+    pub fn forgive(&mut self) {
         self.failures.clear();
         self.uncounted = 0;
         self.on_trial = false;
-        self.restarts = 0;
         self.trouble = None;
         self.timer = None;
+        self.barred = false;
+    }
+
+    /// Forgets past failures: a person asked anew.
+    pub fn pardon(&mut self) {
+        self.forgive();
+        self.restarts = 0;
+        self.owed = false;
         self.held = false;
         self.grace = None;
     }

@@ -11,7 +11,7 @@ use crate::supervisor::snapshot::{Reason, Settled, Shown};
 use crate::task::environment::Environment;
 use crate::task::restart::RestartPolicy;
 use crate::task::spec::*;
-use crate::worker::Outcome;
+use crate::worker::{Outcome, TestOutcome};
 
 pub(super) fn name(text: &str) -> ServiceName {
     ServiceName::fold(text).unwrap()
@@ -70,6 +70,7 @@ pub(super) fn service(service: &str, scale: u32, needs: &[&str]) -> ServiceSpec 
         needs: needs.iter().map(|need| Need { service: name(need), condition: Condition::Ready }).collect(),
         restart: RestartPolicy::default(),
         runs: (1..=scale).map(|number| run_spec(service, number, "s1")).collect(),
+        tests: None,
     }
 }
 
@@ -83,22 +84,22 @@ pub(super) fn with_settings(mut spec: ServiceSpec, settings: &str) -> ServiceSpe
 }
 
 /// A world with one node whose worker does what the test says.
-struct World {
-    engine: Engine,
-    now: Moment,
+pub(super) struct World {
+    pub(super) engine: Engine,
+    pub(super) now: Moment,
     /// Runs a worker was given and whose end is not reported.
-    live: BTreeMap<RunId, Work>,
-    signals: Vec<(RunId, Signal)>,
-    timers: HashMap<TimerId, Duration>,
-    said: Vec<String>,
+    pub(super) live: BTreeMap<RunId, Work>,
+    pub(super) signals: Vec<(RunId, Signal)>,
+    pub(super) timers: HashMap<TimerId, Duration>,
+    pub(super) said: Vec<String>,
     /// What builds make: a failure where listed.
-    broken: BTreeSet<&'static str>,
-    version: u32,
-    shared_builds: usize,
+    pub(super) broken: BTreeSet<&'static str>,
+    pub(super) version: u32,
+    pub(super) shared_builds: usize,
 }
 
 impl World {
-    fn new() -> World {
+    pub(super) fn new() -> World {
         let node = Node {
             name: "local".into(),
             capabilities: vec![Capability::Process, Capability::Build],
@@ -121,7 +122,7 @@ impl World {
         }
     }
 
-    fn event(&mut self, event: Event) {
+    pub(super) fn event(&mut self, event: Event) {
         for effect in self.engine.handle(event, self.now) {
             match effect {
                 Effect::Start { run, work } => {
@@ -140,31 +141,31 @@ impl World {
         }
     }
 
-    fn start(&mut self, specs: &[ServiceSpec]) {
+    pub(super) fn start(&mut self, specs: &[ServiceSpec]) {
         let groups = BTreeMap::new();
         self.event(Event::Start { specs: specs.to_vec(), groups, explicit: BTreeSet::new() });
     }
 
-    fn stop(&mut self, names: &[&str]) {
+    pub(super) fn stop(&mut self, names: &[&str]) {
         let services = names.iter().map(|n| name(n)).collect();
         self.event(Event::Stop { services, only: BTreeSet::new(), grace: None });
     }
 
-    fn instances(&self) -> Vec<InstanceId> {
+    pub(super) fn instances(&self) -> Vec<InstanceId> {
         let instance = |work: &Work| match work {
             Work::Run { spec, .. } => Some(spec.instance.clone()),
-            Work::Build(_) => None,
+            Work::Build(_) | Work::Test(_) => None,
         };
         self.live.values().filter_map(instance).collect()
     }
 
-    fn live_names(&self) -> String {
+    pub(super) fn live_names(&self) -> String {
         let mut names: Vec<String> = self.instances().iter().map(ToString::to_string).collect();
         names.sort();
         names.join(" ")
     }
 
-    fn run_of(&self, instance: &str) -> RunId {
+    pub(super) fn run_of(&self, instance: &str) -> RunId {
         let is = |work: &Work| matches!(work, Work::Run { spec, .. } if spec.instance == id(instance));
         self.live
             .iter()
@@ -173,18 +174,34 @@ impl World {
             .unwrap_or_else(|| panic!("no run of {instance}"))
     }
 
+    /// Finishes every test there is.
+    pub(super) fn test_all(&mut self, error: Option<&str>) {
+        let tests =
+            |world: &World| world.live.iter().find(|(_, work)| matches!(work, Work::Test(_))).map(|(run, _)| *run);
+        while let Some(run) = tests(self) {
+            self.live.remove(&run);
+            let killed = self.signals.contains(&(run, Signal::Kill));
+            let error = if killed { Some("interrupted".into()) } else { error.map(str::to_owned) };
+            let (passed, failed) = (2, usize::from(error.is_some()));
+            self.event(Event::Report(run, RunReport::Tested(TestOutcome { passed, failed, error })));
+        }
+    }
+
     /// Finishes every build there is, and those that follow.
-    fn build_all(&mut self) {
+    pub(super) fn build_all(&mut self) {
         while let Some((run, batch)) = self.live.iter().find_map(|(run, work)| match work {
             Work::Build(batch) => Some((*run, batch.clone())),
-            Work::Run { .. } => None,
+            Work::Run { .. } | Work::Test(_) => None,
         }) {
             self.shared_builds += usize::from(batch.members.len() > 1);
             self.live.remove(&run);
             let fails = |key: &BuildKey| self.broken.iter().any(|broken| *broken == key.0);
             let any = batch.members.iter().any(|member| fails(&member.key));
+            let killed = self.signals.contains(&(run, Signal::Kill));
             let result = |key: &BuildKey| {
-                if any {
+                if killed {
+                    Err(BuildFailure { error: "`go build` was ended by signal 9".into(), problems: Vec::new() })
+                } else if any {
                     Err(BuildFailure { error: format!("{}/main.go:1:1: nonsense", key.0), problems: Vec::new() })
                 } else {
                     Ok(Artifact(format!("{}-{}", key.0, self.version)))
@@ -195,13 +212,13 @@ impl World {
         }
     }
 
-    fn come_up(&mut self, instance: &str) {
+    pub(super) fn come_up(&mut self, instance: &str) {
         let run = self.run_of(instance);
         self.event(Event::Report(run, RunReport::Started { pid: run.0 as u32 }));
         self.event(Event::Report(run, RunReport::Ready(true)));
     }
 
-    fn exit(&mut self, instance: &str, code: i32) {
+    pub(super) fn exit(&mut self, instance: &str, code: i32) {
         let run = self.run_of(instance);
         self.live.remove(&run);
         self.event(Event::Report(
@@ -211,7 +228,7 @@ impl World {
     }
 
     /// Everything that was signalled to stop ends; the rest comes up; until nothing changes.
-    fn kind(&mut self) {
+    pub(super) fn kind(&mut self) {
         for _ in 0..1000 {
             self.build_all();
             let stopped: Vec<String> = self.stopping();
@@ -231,29 +248,29 @@ impl World {
         panic!("the world never came to rest");
     }
 
-    fn stopping(&self) -> Vec<String> {
+    pub(super) fn stopping(&self) -> Vec<String> {
         let told = |run: &RunId| {
             self.signals.iter().any(|(signalled, signal)| signalled == run && !matches!(signal, Signal::Send(_)))
         };
         let instance = |work: &Work| match work {
             Work::Run { spec, .. } => Some(spec.instance.to_string()),
-            Work::Build(_) => None,
+            Work::Build(_) | Work::Test(_) => None,
         };
         self.live.iter().filter(|(run, _)| told(run)).filter_map(|(_, work)| instance(work)).collect()
     }
 
-    fn state(&self, instance: &str) -> Shown {
+    pub(super) fn state(&self, instance: &str) -> Shown {
         let snapshot = self.engine.snapshot();
         let all = snapshot.services.iter().flat_map(|service| &service.instances);
         all.clone().find(|view| view.id == id(instance)).map_or(Shown::Idle, |view| view.state)
     }
 
-    fn settled(&self, service: &str) -> Settled {
+    pub(super) fn settled(&self, service: &str) -> Settled {
         let snapshot = self.engine.snapshot();
         snapshot.services.iter().find(|view| view.name == name(service)).unwrap().settled.clone()
     }
 
-    fn pass(&mut self, time: Duration) {
+    pub(super) fn pass(&mut self, time: Duration) {
         self.now.mono += time;
         let mut due: Vec<TimerId> =
             self.timers.iter().filter(|(_, at)| **at <= self.now.mono).map(|(timer, _)| *timer).collect();

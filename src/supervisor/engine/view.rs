@@ -4,6 +4,7 @@ use super::{Engine, Service, Slot};
 use crate::supervisor::Explanation;
 use crate::supervisor::snapshot::{BuildState, BuildView, InstanceView, ServiceView, Settled, Shown, Snapshot};
 use crate::task::id::ServiceName;
+use crate::task::spec::Desired;
 use crate::task::state::TaskState;
 
 impl Engine {
@@ -15,7 +16,8 @@ impl Engine {
             self.service_view(service, settled)
         };
         let services = self.services.iter().map(view).collect();
-        Snapshot { seq: self.seq, services, notes: self.notes.iter().cloned().collect() }
+        let notes = self.notes.iter().cloned().collect();
+        Snapshot { seq: self.seq, services, notes, watch_trouble: self.watch_trouble.clone(), ..Snapshot::default() }
     }
 
     fn service_view(&self, service: &Service, settled: Settled) -> ServiceView {
@@ -28,6 +30,8 @@ impl Engine {
             instances: service.slots.values().map(|slot| self.instance_view(service, slot)).collect(),
             reason: self.reason(service, &settled),
             settled,
+            rerun: service.desired != Desired::Down && self.watched.contains(&service.spec.name),
+            tests: service.spec.tests.as_ref().map(|_| service.testing.view()),
         }
     }
 

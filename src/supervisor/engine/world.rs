@@ -127,10 +127,15 @@ impl World {
                 specs.iter().map(|spec| spec.name.clone()).collect()
             }
             Event::Stop { services, .. } => services.iter().cloned().collect(),
-            // What was asked for may take effect when a build ends.
-            Event::Resume(_) | Event::Report(_, RunReport::Built(_)) => FLEET.iter().map(|n| name(n)).collect(),
+            Event::Reconfigured { specs, .. } => specs.iter().map(|spec| spec.name.clone()).collect(),
+            // What was asked for may take effect when a build ends; an edit ends every rest.
+            Event::Edited(_) | Event::Resume(_) | Event::Report(_, RunReport::Built(_)) => {
+                FLEET.iter().map(|n| name(n)).collect()
+            }
             Event::Build { .. }
             | Event::Kill { .. }
+            | Event::Watching { .. }
+            | Event::Told { .. }
             | Event::Known { .. }
             | Event::Hunt { .. }
             | Event::Hunted { .. }
@@ -193,7 +198,7 @@ impl World {
     pub(super) fn copies(&self) -> Vec<(RunId, InstanceId)> {
         let of = |(run, live): (&RunId, &Live)| match &live.work {
             Work::Run { spec, .. } => Some((*run, spec.instance.clone())),
-            Work::Build(_) => None,
+            Work::Build(_) | Work::Test(_) => None,
         };
         self.live.iter().filter_map(of).collect()
     }
@@ -207,7 +212,7 @@ impl World {
         let live = self.live.get_mut(&run).unwrap();
         let copy = match &live.work {
             Work::Run { spec, .. } => Some(spec.instance.clone()),
-            Work::Build(_) => None,
+            Work::Build(_) | Work::Test(_) => None,
         };
         match &report {
             RunReport::Started { .. } => live.started = true,
@@ -234,7 +239,8 @@ impl World {
             | RunReport::Listening(_)
             | RunReport::Limits(_)
             | RunReport::Note(_)
-            | RunReport::Trouble(..) => {}
+            | RunReport::Trouble(..)
+            | RunReport::Tested(_) => {}
         }
         let ended = copy.filter(|_| matches!(report, RunReport::Exited(_)));
         let armed = self.timers.last_key_value().map(|(timer, _)| timer.0);

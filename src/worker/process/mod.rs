@@ -1,4 +1,4 @@
-//! The process worker: runs instances and builds on this machine, each under a shim.
+//! The process worker: runs instances and builds on this machine, each under a shim, and tests.
 //!
 //! One small task per run speaks with its shim over a socket; nothing here holds a service's pipe. Starting a shim may block for a moment, so it
 //! happens on a few threads beside the reactor.
@@ -12,6 +12,7 @@ mod reach;
 mod run;
 mod silent;
 mod spawn;
+mod test;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -113,6 +114,7 @@ impl Worker for ProcessWorker {
         match work {
             Work::Run { spec, artifact } => tokio::spawn(run::start(self.ground.clone(), run, spec, artifact, signals)),
             Work::Build(batch) => tokio::spawn(build::start(self.ground.clone(), run, batch, signals)),
+            Work::Test(task) => tokio::spawn(test::start(self.ground.clone(), run, task, signals)),
         };
     }
 

@@ -219,7 +219,7 @@ fn below_debugger(dlv: &Path, spec: &RunSpec) -> Vec<OsString> {
 }
 
 /// Waits for a signal that ends; others have nobody to go to yet.
-async fn told_to_end(signals: &mut mpsc::Receiver<Signal>) {
+pub(super) async fn told_to_end(signals: &mut mpsc::Receiver<Signal>) {
     loop {
         match signals.recv().await {
             Some(Signal::Stop { .. } | Signal::Kill) => return,
