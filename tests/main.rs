@@ -8,6 +8,7 @@
 
 mod cli_build;
 mod cli_change;
+mod cli_debug;
 mod cli_env;
 mod cli_files;
 mod cli_logs;

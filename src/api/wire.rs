@@ -51,7 +51,8 @@ pub struct Supervisor {
     /// The version of the program it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// One sentence where it runs and does not answer: then the files did.
+    /// One sentence: it runs and does not answer, so that the files did (then `uptime_ms` is null); or the newest configuration is not in force, or
+    /// watching for edits suffers from something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
 }
@@ -73,6 +74,9 @@ pub struct Service {
     pub build: Option<Build>,
     /// The newest test; null where none ran.
     pub test: Option<serde_json::Value>,
+    /// It is built and swapped at each save. Earlier versions leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerun: Option<bool>,
     /// Every copy.
     pub instances: Vec<Instance>,
 }
@@ -301,9 +305,30 @@ pub struct StartFlags {
     /// Build with the race detector.
     #[serde(default)]
     pub race: bool,
+    /// Services to build for a debugger and run below it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub debug: Vec<String>,
+    /// Services to build so that they count which of their statements run; not kept by the next `start`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cover: BTreeMap<String, Cover>,
     /// Added to every fixed host port.
     #[serde(default)]
     pub port_offset: Option<i32>,
+    /// Build and swap at each save, or no longer; left out: as it is. It holds for what the selected depend on, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerun: Option<bool>,
+    /// Tests must pass before a copy is started or replaced.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub test: bool,
+}
+
+/// What is counted of a running service, and where.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Cover {
+    /// A folder's name: below the project's state, for tests.
+    pub folder: String,
+    /// Import paths of the packages that are counted.
+    pub packages: Vec<String>,
 }
 
 /// One line of the answer to a request.
@@ -377,6 +402,15 @@ pub struct Why {
     pub exits: Vec<WhyExit>,
     /// Processes that hold its ports.
     pub holders: Vec<String>,
+    /// A save builds and swaps it.
+    #[serde(default)]
+    pub watched: bool,
+    /// The newest edit that reached it, and what became of it; null where there was none.
+    #[serde(default)]
+    pub rerun: Option<WhyRerun>,
+    /// The tests that decide whether its newest binary is run; null where there are none.
+    #[serde(default)]
+    pub tests: Option<WhyTests>,
     /// Newest happenings, oldest first: builds, starts, stops, restarts, and why.
     pub events: Vec<WhyEvent>,
     /// The environment orchestra and the files set, secrets masked.
@@ -394,6 +428,49 @@ pub struct WhyNeed {
     pub state: String,
     /// Whether the condition holds.
     pub met: bool,
+}
+
+/// An edit as `why` shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WhyRerun {
+    /// What was edited, relative to the project; of very many only the first.
+    pub files: Vec<String>,
+    /// So many more.
+    pub more: usize,
+    /// RFC 3339: when the newest edit was seen.
+    pub seen_at: String,
+    /// How many builds were ended because a newer edit came.
+    pub aborted: u32,
+    /// `changed`, `same` or `failed`; null while there is no build, or it has not ended.
+    pub build: Option<String>,
+    /// What followed, in this order; what has not come, or never will, is left out.
+    pub phases: Vec<WhyPhase>,
+    /// From the edit to the end of the last phase.
+    pub total_ms: f64,
+}
+
+/// A step from an edit to the new copy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WhyPhase {
+    /// `waited` (until the build began) `built` `tested` `told` (until the old copy was told to end) `stopped` `started` `ready`
+    pub phase: String,
+    /// RFC 3339: when it ended.
+    pub at: String,
+    /// How long it took: since the end of the phase before.
+    pub ms: f64,
+}
+
+/// Tests as `why` shows them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WhyTests {
+    /// `idle queued testing passed failed`
+    pub state: String,
+    /// Of the newest run: tests that passed.
+    pub passed: usize,
+    /// Tests that failed.
+    pub failed: usize,
+    /// The first failure, one line.
+    pub error: Option<String>,
 }
 
 /// An end as `why` shows it.

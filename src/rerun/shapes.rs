@@ -51,6 +51,7 @@ impl Shape {
             package: package.to_owned(),
             flags: self.flags.iter().map(|flag| (*flag).to_owned()).collect(),
             env,
+            vet: false,
             before: vec![],
             output: self.root.join(".out").join(service.as_str()),
             caller: Caller { umask: 0o022, nofile: None },

@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod buildid;
+pub mod dlv;
 pub mod elf;
 pub mod gomod;
 pub mod gorun;

@@ -11,7 +11,7 @@ pub mod snapshot;
 mod tests;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,19 +21,23 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::error::Error;
+use crate::rerun::watch::Watched;
 use crate::scheduler::{Capability, Node};
 use crate::services::build;
+use crate::store::intent::Cover;
+use crate::store::last;
 use crate::strays::Hunts;
 use crate::sys::home::Home;
 use crate::sys::machine::machine;
 use crate::task::id::{InstanceId, ServiceName};
 use crate::task::spec::{Caller, Resources};
 use crate::worker::process::ProcessWorker;
+use actor::watching::Ends;
 use actor::{Actor, Parts};
 use engine::Engine;
 use ground::Ground;
 use plan::Planner;
-use snapshot::{ExitView, ServiceView, Snapshot};
+use snapshot::{ExitView, Rerun, ServiceView, Snapshot};
 
 /// What is asked of the supervisor.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,8 +72,17 @@ pub struct StartFlags {
     pub scale: BTreeMap<ServiceName, u32>,
     /// Build with the race detector.
     pub race: bool,
+    /// Those to build for a debugger and run below it.
+    pub debug: BTreeSet<ServiceName>,
+    /// Those to build so that they count which statements run.
+    pub cover: BTreeMap<ServiceName, Cover>,
     /// Added to every fixed host port.
     pub port_offset: Option<i32>,
+    /// Build and swap at each save, or no longer; `None` leaves it as it is. It holds for what the selected depend on, too: an edit of a dependency is
+    /// to be seen as well.
+    pub rerun: Option<bool>,
+    /// Tests must pass before a copy is started or replaced.
+    pub test: bool,
 }
 
 /// One request with everything its caller had.
@@ -102,6 +115,8 @@ pub struct Accepted {
     pub notes: Vec<String>,
     /// The request is carried out in the first snapshot with at least this sequence number: judge `settled` only from there.
     pub from: u64,
+    /// It is over only once the watch of this number is armed ([`snapshot::Snapshot::armed`]); `None`: it waits for none.
+    pub armed: Option<u64>,
 }
 
 /// One thing that happened, for `why`.
@@ -130,6 +145,8 @@ pub struct Explanation {
     pub holders: Vec<String>,
     /// Newest happenings, oldest first.
     pub events: Vec<Happening>,
+    /// What became of the newest edit that reached it.
+    pub rerun: Option<Rerun>,
     /// What files and orchestra set in the environment of instance 1, secrets masked.
     pub env: Vec<(String, String)>,
 }
@@ -159,6 +176,9 @@ const COMMANDS: usize = 64;
 /// Reports may wait in so great a number; a further one makes the worker's own task wait, never a service.
 const REPORTS: usize = 1024;
 
+/// News of the watch may wait in so great a number; a further one makes the watch wait, which gathers edits meanwhile.
+const NEWS: usize = 64;
+
 /// Begins to supervise: takes over what an earlier supervisor left, and goes on until nothing is left to do. The caller holds the project's lock.
 pub async fn spawn(home: Home) -> Result<(Handle, JoinHandle<()>), Error> {
     build::sweep(&home.bin());
@@ -177,8 +197,24 @@ pub async fn spawn(home: Home) -> Result<(Handle, JoinHandle<()>), Error> {
     }
     let (commands, inbox) = mpsc::channel(COMMANDS);
     let (shown, snapshots) = watch::channel(Arc::new(Snapshot::default()));
-    let parts =
-        Parts { home, engine, planner, hunts, worker: Box::new(worker), commands: inbox, reports, snapshots: shown };
+    let (tell, told) = watch::channel(Watched::default());
+    let (say, news) = mpsc::channel(NEWS);
+    tokio::spawn(async move {
+        let _ends = (told, say);
+        std::future::pending::<()>().await
+    });
+    let parts = Parts {
+        watch: Ends { tell: Box::new(tell), news },
+        since: last::saved_at(&home.state()),
+        home,
+        engine,
+        planner,
+        hunts,
+        worker: Box::new(worker),
+        commands: inbox,
+        reports,
+        snapshots: shown,
+    };
     let mut actor = Actor::new(parts);
     ground.news.iter().for_each(|news| actor.complain(news));
     for error in &beginning.complaints {

@@ -97,7 +97,7 @@ impl Watcher {
 }
 
 /// What shall be watched; each one replaces the one before.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Watched {
     /// Grows with each; the answer to it is [`News::Armed`] with the same number.
     pub number: u64,
@@ -112,7 +112,7 @@ pub struct Watched {
 }
 
 /// One service of those.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct WatchedService {
     /// Its name.
     pub name: ServiceName,

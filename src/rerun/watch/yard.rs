@@ -123,6 +123,7 @@ impl Yard {
             dir: folder.clone(),
             package: ".".to_owned(),
             flags: vec![],
+            vet: false,
             env,
             before: vec![],
             output: self.at(".out").join(service.as_str()),

@@ -135,6 +135,7 @@ impl World {
             Event::Build { .. }
             | Event::Kill { .. }
             | Event::Watching { .. }
+            | Event::Told { .. }
             | Event::Known { .. }
             | Event::Hunt { .. }
             | Event::Hunted { .. }
@@ -239,7 +240,8 @@ impl World {
             | RunReport::Limits(_)
             | RunReport::Note(_)
             | RunReport::Trouble(..)
-            | RunReport::Tested(_) => {}
+            | RunReport::Tested(_)
+            | RunReport::Spared => {}
         }
         let ended = copy.filter(|_| matches!(report, RunReport::Exited(_)));
         let armed = self.timers.last_key_value().map(|(timer, _)| timer.0);
