@@ -82,9 +82,7 @@ fn is_new_part(graph: &Graph, at: usize, listing: &Listing, change: &Change) -> 
         let found = graph.packages_in(dir).iter().filter(|(listing, _)| *listing == at);
         found.filter_map(|(_, path)| listing.packages.get(path)).collect()
     };
-    let is_source = !name.starts_with(['.', '_'])
-        && name.rsplit_once('.').is_some_and(|(_, ext)| SOURCES.contains(&ext) || ext == "syso");
-    if is_source && (!of_listing(dir).is_empty() || is_expected(listing, dir)) {
+    if is_source(name) && (!of_listing(dir).is_empty() || is_expected(listing, dir)) {
         return true;
     }
     dir.ancestors().any(|above| {
@@ -95,6 +93,18 @@ fn is_new_part(graph: &Graph, at: usize, listing: &Listing, change: &Change) -> 
             .flat_map(|line| line.split_whitespace())
             .any(|pattern| embed::takes(pattern.trim_matches(['"', '`']), below))
     })
+}
+
+/// Whether a package may be made of files of this name.
+pub fn is_source(name: &str) -> bool {
+    !name.starts_with(['.', '_'])
+        && name.rsplit_once('.').is_some_and(|(_, ext)| SOURCES.contains(&ext) || ext == "syso")
+}
+
+/// Whether modules are governed by files of this name.
+pub fn is_module_file(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    MODULE_FILES.contains(&name) || path.ends_with("vendor/modules.txt")
 }
 
 /// Whether a package in this folder is asked for, or imported by somebody and not found so far.
@@ -118,8 +128,8 @@ fn is_expected(listing: &Listing, dir: &Path) -> bool {
     by_module || (!has_module && missing.iter().any(|path| path.rsplit('/').next() == Some(last)))
 }
 
-/// Import paths that lead to nothing.
-fn missing(listing: &Listing) -> BTreeSet<&str> {
+/// Import paths that lead to nothing. Those of Go itself are among them: they are not listed.
+pub fn missing(listing: &Listing) -> BTreeSet<&str> {
     let listed = listing.packages.values();
     let imported = listed.clone().flat_map(|package| package.imports.iter().chain(&package.test_imports));
     let unknown =

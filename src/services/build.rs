@@ -386,7 +386,8 @@ fn replace(staged: &Path, output: &Path) -> Result<(), PathError> {
     }
 }
 
-fn discard(staging: &Path) -> Result<(), PathError> {
+/// Removes what a build left behind.
+pub fn discard(staging: &Path) -> Result<(), PathError> {
     match fs::remove_dir_all(staging) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e).context("remove", staging),
         _ => Ok(()),

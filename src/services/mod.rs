@@ -11,6 +11,7 @@ pub mod packages;
 pub mod probes;
 pub mod problems;
 pub mod read;
+pub mod run;
 pub mod sections;
 pub mod sources;
 pub mod spec;

@@ -44,6 +44,8 @@ pub enum Input {
     LostReady,
     /// It was told to end.
     Terminate,
+    /// It was told to end and goes on: a debugger holds it.
+    Spared,
     /// Its run ended, and the task may be started anew at once.
     EndedAgain,
     /// Its run ended, and nobody wants another.
@@ -104,6 +106,7 @@ impl TaskState {
             (S::Running, I::BecameReady) => S::Ready,
             (S::Ready, I::LostReady) => S::Running,
             (S::Starting | S::Running | S::Ready, I::Terminate) => S::Stopping,
+            (S::Stopping, I::Spared) => S::Running,
             (S::Starting | S::Running | S::Ready | S::Stopping, I::EndedAgain) => S::Queued,
             (S::Starting | S::Running | S::Ready | S::Stopping, I::EndedUnwanted) => S::Idle,
             (S::Starting | S::Running | S::Ready | S::Stopping, I::EndedBackoff) => S::Backoff,
@@ -140,7 +143,7 @@ impl TaskState {
 mod tests {
     use super::*;
 
-    const INPUTS: [Input; 14] = [
+    const INPUTS: [Input; 15] = [
         Input::Want,
         Input::Forget,
         Input::Launch,
@@ -148,6 +151,7 @@ mod tests {
         Input::BecameReady,
         Input::LostReady,
         Input::Terminate,
+        Input::Spared,
         Input::EndedAgain,
         Input::EndedUnwanted,
         Input::EndedBackoff,
@@ -174,7 +178,7 @@ mod tests {
         starting: Started→running Terminate→stopping EndedAgain→queued EndedUnwanted→idle EndedBackoff→backoff EndedCrashloop→crashloop EndedDone→done EndedFailed→failed
         running: BecameReady→ready Terminate→stopping EndedAgain→queued EndedUnwanted→idle EndedBackoff→backoff EndedCrashloop→crashloop EndedDone→done EndedFailed→failed
         ready: LostReady→running Terminate→stopping EndedAgain→queued EndedUnwanted→idle EndedBackoff→backoff EndedCrashloop→crashloop EndedDone→done EndedFailed→failed
-        stopping: EndedAgain→queued EndedUnwanted→idle EndedBackoff→backoff EndedCrashloop→crashloop EndedDone→done EndedFailed→failed
+        stopping: Spared→running EndedAgain→queued EndedUnwanted→idle EndedBackoff→backoff EndedCrashloop→crashloop EndedDone→done EndedFailed→failed
         backoff: Want→queued Forget→idle Retry→queued
         crashloop: Want→queued Forget→idle Retry→queued
         done: Want→queued Forget→idle

@@ -108,6 +108,8 @@ pub enum RunReport {
     Stopping,
     /// What it suffers from, in one sentence; `None` when that is over. Each trouble is told by itself.
     Trouble(Trouble, Option<String>),
+    /// It was to make room and goes on, since a debugger holds it. That it is held no longer is told as the end of [`Trouble::Debugged`].
+    Spared,
     /// Something about its service that whoever asked for it should read, one sentence.
     Note(String),
     /// It ended and its group is empty.
@@ -130,6 +132,8 @@ pub enum Signal {
     Stop {
         /// Instead of the configured grace.
         grace: Option<Duration>,
+        /// Not while a debugger holds it: then it goes on, which is reported as [`RunReport::Spared`].
+        spare: bool,
     },
     /// End it now.
     Kill,

@@ -194,6 +194,15 @@ impl Engine {
         }
     }
 
+    /// Something about a build that a person should read at once; said of the one whose log has its words.
+    pub(super) fn build_notes(&mut self, run: RunId, message: String, now: Moment, out: &mut Vec<Effect>) {
+        let Some(Owner::Builds(keys)) = self.runs.get(&run) else { return };
+        let first = keys.first().and_then(|key| self.builds.get(key)).map(|build| build.spec.service.clone());
+        if let Some(service) = first {
+            self.note(&service, message, now, out);
+        }
+    }
+
     /// A build that never ran, or whose run was lost.
     pub(super) fn build_lost(&mut self, run: RunId, error: &str, now: Moment, out: &mut Vec<Effect>) {
         let Some(Owner::Builds(keys)) = self.runs.get(&run) else { return };

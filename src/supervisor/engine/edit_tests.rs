@@ -386,6 +386,37 @@ fn a_debugger_holds_up_newer_code_and_says_so() {
 }
 
 #[test]
+fn what_a_worker_spares_goes_on_until_the_debugger_is_gone() {
+    let mut world = World::with(&[service("api", 1, &[])]);
+    let run = world.run_of("api.1");
+    world.version = 2;
+    world.edit(&["api"]);
+    world.build_all();
+    let told = |world: &World, spare| world.signals.contains(&(run, Signal::Stop { grace: None, spare }));
+    assert!(told(&world, true));
+    world.event(Event::Report(run, RunReport::Spared));
+    assert_eq!(world.state("api.1"), Shown::Ready);
+    assert_eq!(world.settled("api"), Settled::Blocked("api.1 keeps the code it has: a debugger holds it".into()));
+    world.signals.clear();
+    world.event(Event::Report(run, RunReport::Trouble(Trouble::Debugged, None)));
+    assert!(told(&world, true), "as soon as it has gone");
+    world.event(Event::Report(run, RunReport::Spared));
+    world.signals.clear();
+    world.version = 1;
+    world.edit(&["api"]);
+    world.kind();
+    world.event(Event::Report(run, RunReport::Trouble(Trouble::Debugged, None)));
+    assert_eq!((world.run_of("api.1"), world.settled("api")), (run, Settled::Met), "taken back meanwhile");
+    world.touch(&["api"]);
+    world.stop(&["api"]);
+    assert!(told(&world, true) && !told(&world, false));
+    world.event(Event::Report(run, RunReport::Spared));
+    assert!(told(&world, false), "a stop is a stop");
+    world.kind();
+    assert!(world.engine.is_idle());
+}
+
+#[test]
 fn files_that_are_only_read_restart_without_a_build() {
     let mut world = World::with(&[service("web", 2, &[])]);
     let before = (world.run_of("web.1"), world.run_of("web.2"));

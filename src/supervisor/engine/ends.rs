@@ -32,6 +32,7 @@ impl Engine {
                 self.build_lost(run, "the build was interrupted", now, out)
             }
             (Some(Owner::Builds(_)), RunReport::Waiting(Some(words))) => self.build_waits(run, &words, now, out),
+            (Some(Owner::Builds(_)), RunReport::Note(message)) => self.build_notes(run, message, now, out),
             (Some(Owner::Builds(_)), _) => {}
             (Some(Owner::Tests(_)), RunReport::Tested(outcome)) => self.tested(run, outcome, now, out),
             (Some(Owner::Tests(_)), RunReport::StartFailed(failure)) => {
@@ -62,6 +63,7 @@ impl Engine {
             RunReport::Ready(ready) => self.ready(id, ready, now, out),
             RunReport::Dead(why) => self.dead(id, &why, now, out),
             RunReport::Stopping => self.is_ending(id, now),
+            RunReport::Spared => self.spared(id, now, out),
             RunReport::Built(_) | RunReport::Tested(_) => {}
             RunReport::Started { pid } => {
                 let Some(slot) = self.slot(id) else { return };
@@ -99,6 +101,32 @@ impl Engine {
         if let Some(run) = &mut slot.run {
             run.ending.get_or_insert(Reason::Stopped);
         }
+    }
+
+    /// It was to make room for newer code and a debugger holds it: it goes on until that has gone. Whom a person wants ended is ended.
+    fn spared(&mut self, id: &InstanceId, now: Moment, out: &mut Vec<Effect>) {
+        let wanted = self.is_wanted(id);
+        let Some(slot) = self.slot(id).filter(|slot| slot.state == TaskState::Stopping) else { return };
+        let grace = slot.grace;
+        let Some(run) = slot.run.as_mut() else { return };
+        if !wanted || run.ending != Some(Reason::Rerun) {
+            return out.push(Effect::Signal { run: run.id, signal: Signal::Stop { grace, spare: false } });
+        }
+        run.ending = None;
+        run.troubles.insert(Trouble::Debugged, "a debugger holds it".to_owned());
+        let is_ready = run.ready_since.is_some();
+        slot.step(Input::Spared, now);
+        if is_ready {
+            slot.step(Input::BecameReady, now);
+        }
+        slot.owed = false;
+        if slot.forced {
+            slot.replace = Some(Reason::Rerun);
+        } else {
+            slot.check = true;
+        }
+        self.of_service(&id.service, |rerun| rerun.told_us = None);
+        self.say(&id.service, format!("{id} keeps the code it has as long as a debugger holds it"), now, out);
     }
 
     /// What a run suffers from; a change of it is news, but for a debugger, of which its user knows.
@@ -404,7 +432,10 @@ impl Slot {
         }
         if let Some(run) = &mut self.run {
             run.ending = Some(reason);
-            out.push(Effect::Signal { run: run.id, signal: Signal::Stop { grace: self.grace } });
+            out.push(Effect::Signal {
+                run: run.id,
+                signal: Signal::Stop { grace: self.grace, spare: reason == Reason::Rerun },
+            });
         }
         true
     }

@@ -159,7 +159,6 @@ impl Engine {
                         // What follows is something else, and has failed at nothing.
                         slot.failures.clear();
                         slot.on_trial = false;
-                        slot.forced = false;
                         slot.owed = true;
                         slot.terminate(reason, now, out);
                         slot.renewed = reason == Reason::Rerun;
@@ -270,6 +269,7 @@ impl Engine {
             slot.started_us = Some(now.wall_us);
             slot.last_run = Some(run);
             slot.owed = false;
+            slot.forced = false;
             slot.run = Some(Run { began: now, ..Run::new(run, slot.launch.settings.clone(), artifact.clone()) });
             out.push(Effect::Start { run, work: Work::Run { spec: slot.launch.clone(), artifact } });
             if slot.renewed {

@@ -240,7 +240,8 @@ impl World {
             | RunReport::Limits(_)
             | RunReport::Note(_)
             | RunReport::Trouble(..)
-            | RunReport::Tested(_) => {}
+            | RunReport::Tested(_)
+            | RunReport::Spared => {}
         }
         let ended = copy.filter(|_| matches!(report, RunReport::Exited(_)));
         let armed = self.timers.last_key_value().map(|(timer, _)| timer.0);

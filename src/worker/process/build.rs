@@ -1,14 +1,15 @@
 //! One `go build` under a shim of its own, which dies with the supervisor: a half build is nobody's.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::dialogue::Dialogue;
+use super::fetches::Fetches;
 use super::hooks::Hooks;
-use super::run::relative;
+use super::run::{relative, told_to_end};
 use super::{Ground, build_slot, spawn};
 use crate::logs::output;
 use crate::services::build::{self, CommandLine};
@@ -25,9 +26,52 @@ const MOST: usize = 1024 * 1024;
 /// A build that is told to end gets so long.
 const GRACE_MS: u64 = 2000;
 
+/// So often it is looked whether a build that goes on is fetching something: it may take minutes in which nothing else is said.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// What keeps a build from starting may pass: it is tried again, so soon at first, and at least so often.
 const AGAIN: Duration = Duration::from_millis(200);
 const AT_LEAST: Duration = Duration::from_secs(5);
+
+/// What the supervisor orders of one build.
+struct Orders {
+    signals: mpsc::Receiver<Signal>,
+    /// It was told to end.
+    ended: bool,
+}
+
+impl Orders {
+    /// Waits until it is told to end; no time where it was before.
+    async fn end(&mut self) {
+        if !self.ended {
+            told_to_end(&mut self.signals).await;
+            self.ended = true;
+        }
+    }
+
+    /// Whether it was told to end by now.
+    fn is_ended(&mut self) -> bool {
+        while let Ok(signal) = self.signals.try_recv() {
+            self.ended |= ends(signal);
+        }
+        self.ended
+    }
+
+    /// The next signal; waits for ever once there are none.
+    async fn next(&mut self) -> Signal {
+        match self.signals.recv().await {
+            Some(signal) => {
+                self.ended |= ends(signal);
+                signal
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn ends(signal: Signal) -> bool {
+    matches!(signal, Signal::Stop { .. } | Signal::Kill)
+}
 
 /// Why there is no result.
 enum Setback {
@@ -50,8 +94,9 @@ impl From<StartFailure> for Setback {
 }
 
 /// Builds and reports what became of each member.
-pub(super) async fn start(ground: Arc<Ground>, run: RunId, batch: BuildBatch, mut signals: mpsc::Receiver<Signal>) {
-    let results = match persist(&ground, run, &batch, &mut signals).await {
+pub(super) async fn start(ground: Arc<Ground>, run: RunId, batch: BuildBatch, signals: mpsc::Receiver<Signal>) {
+    let mut orders = Orders { signals, ended: false };
+    let results = match persist(&ground, run, &batch, &mut orders).await {
         Ok((staging, outcome, output)) => {
             let (batch, root) = (batch.clone(), ground.home.root.clone());
             let finish = move || Ok(build::finish(&batch, &staging, &outcome, &output, &root));
@@ -71,19 +116,23 @@ async fn persist(
     ground: &Arc<Ground>,
     run: RunId,
     batch: &BuildBatch,
-    signals: &mut mpsc::Receiver<Signal>,
+    orders: &mut Orders,
 ) -> Result<Done, BuildFailure> {
     let mut pause = AGAIN;
     loop {
-        let words = match build(ground, run, batch, signals).await {
+        let words = match build(ground, run, batch, orders).await {
             Ok(done) => return Ok(done),
             Err(Setback::Final(failure)) => return Err(failure),
             Err(Setback::Passing(words)) => words,
         };
+        // Whoever ends a build wants no other attempt at it.
+        if orders.is_ended() {
+            return Err(failed(words));
+        }
         ground.report(run, RunReport::Waiting(Some(words.clone()))).await;
         tokio::select! {
             () = tokio::time::sleep(pause) => pause = (pause * 2).min(AT_LEAST),
-            Some(Signal::Stop { .. } | Signal::Kill) = signals.recv() => return Err(failed(words)),
+            () = orders.end() => return Err(failed(words)),
         }
     }
 }
@@ -103,13 +152,45 @@ fn failed(error: String) -> BuildFailure {
     BuildFailure { error, problems: Vec::new() }
 }
 
-async fn build(
+async fn build(ground: &Arc<Ground>, run: RunId, batch: &BuildBatch, orders: &mut Orders) -> Result<Done, Setback> {
+    tokio::select! {
+        done = prepare(ground, run, batch) => done?,
+        () = orders.end() => return Err(interrupted()),
+    }
+    let staging = ground.home.bin().join(format!("{}{run}", build::STAGING));
+    let line = build::command_line(batch, &staging)?;
+    let (prepared, into) = (batch.clone(), staging.clone());
+    let prepare = move || build::prepare(&prepared, &into).map_err(std::io::Error::other);
+    ground.beside(prepare).await.map_err(|error| failed(error.to_string()))?;
+    match compile(ground, run, batch, (line, &staging), orders).await {
+        Ok((outcome, output)) => Ok((staging, outcome, output)),
+        Err(setback) => {
+            // An edit ended it: what it had made so far is nobody's.
+            ground.beside(move || build::discard(&staging).map_err(std::io::Error::other)).await.unwrap_or(());
+            Err(setback)
+        }
+    }
+}
+
+/// `go build`, and `go vet` after it where that is asked for.
+async fn compile(
     ground: &Arc<Ground>,
     run: RunId,
     batch: &BuildBatch,
-    signals: &mut mpsc::Receiver<Signal>,
-) -> Result<Done, Setback> {
+    (line, staging): (CommandLine, &Path),
+    orders: &mut Orders,
+) -> Result<(Outcome, Vec<u8>), Setback> {
     let first = batch.members.first().ok_or_else(|| failed("there is nothing to build".to_owned()))?;
+    let built = carry_out(ground, run, first, line, orders).await?;
+    let vet = if built.0.code == Some(0) { build::vet(batch, staging) } else { None };
+    match vet {
+        Some(line) => carry_out(ground, run, first, line?, orders).await,
+        None => Ok(built),
+    }
+}
+
+/// Runs the commands before the build of each member.
+async fn prepare(ground: &Ground, run: RunId, batch: &BuildBatch) -> Result<(), Setback> {
     let home = &ground.home;
     for member in &batch.members {
         let logs = relative(&home.service_logs(&member.service, "build"), &home.dot);
@@ -122,18 +203,11 @@ async fn build(
             transient: failure.transient,
         })?;
     }
-    let staging = home.bin().join(format!("{}{run}", build::STAGING));
-    let line = build::command_line(batch, &staging)?;
-    let (prepared, into) = (batch.clone(), staging.clone());
-    let prepare = move || build::prepare(&prepared, &into).map_err(std::io::Error::other);
-    ground.beside(prepare).await.map_err(|error| failed(error.to_string()))?;
-    let (outcome, output) = carry_out(ground, run, first, line, signals).await?;
-    let vet = if outcome.code == Some(0) { build::vet(batch, &staging) } else { None };
-    let (outcome, output) = match vet {
-        Some(line) => carry_out(ground, run, first, line?, signals).await?,
-        None => (outcome, output),
-    };
-    Ok((staging, outcome, output))
+    Ok(())
+}
+
+fn interrupted() -> Setback {
+    failed("the build was interrupted".to_owned()).into()
 }
 
 /// Runs one command of a build to its end: how that was, and all that was said since the build began.
@@ -142,16 +216,34 @@ async fn carry_out(
     run: RunId,
     first: &BuildSpec,
     line: CommandLine,
-    signals: &mut mpsc::Receiver<Signal>,
+    orders: &mut Orders,
 ) -> Result<(Outcome, Vec<u8>), Setback> {
+    if orders.is_ended() {
+        return Err(interrupted());
+    }
     let spec = shim_spec(ground, run, first, line);
     let shim = ground.spawn(spec).await;
     let shim = shim.map_err(|error| spawn::failure("cannot start the build", &error))?;
     let mut dialogue = Dialogue::new(shim.socket).map_err(|error| failed(error.to_string()))?;
-    let outcome = listen(&mut dialogue, signals).await;
+    let logs = ground.home.service_logs(&first.service, "build");
+    let outcome = {
+        let listen = listen(&mut dialogue, orders);
+        let mut listen = std::pin::pin!(listen);
+        let mut fetches = Fetches::default();
+        loop {
+            tokio::select! {
+                outcome = &mut listen => break outcome,
+                () = tokio::time::sleep(LOOK) => {
+                    let said = said_so_far(&logs, run).await;
+                    if let Some(words) = fetches.news(&said) {
+                        ground.report(run, RunReport::Note(words)).await;
+                    }
+                }
+            }
+        }
+    };
     dialogue.end().await;
     let outcome = outcome?;
-    let logs = ground.home.service_logs(&first.service, "build");
     let output = output::of_run(&logs, run, MOST).unwrap_or_default();
     if let Some(words) = ran_out(&output).filter(|_| outcome.code.is_some_and(|code| code != 0)) {
         return Err(Setback::Passing(words));
@@ -159,12 +251,23 @@ async fn carry_out(
     Ok((outcome, output))
 }
 
+/// What a build has said by now.
+async fn said_so_far(logs: &Path, run: RunId) -> Vec<u8> {
+    let logs = logs.to_owned();
+    // What cannot be read now is read when the build has ended.
+    tokio::task::spawn_blocking(move || output::of_run(&logs, run, MOST))
+        .await
+        .ok()
+        .and_then(Result::ok)
+        .unwrap_or_default()
+}
+
 /// Waits for the end; a signal ends it early.
-async fn listen(dialogue: &mut Dialogue, signals: &mut mpsc::Receiver<Signal>) -> Result<Outcome, Setback> {
+async fn listen(dialogue: &mut Dialogue, orders: &mut Orders) -> Result<Outcome, Setback> {
     loop {
         let event = tokio::select! {
             event = dialogue.next() => event,
-            Some(signal) = signals.recv() => {
+            signal = orders.next() => {
                 dialogue.tell(order(signal)).await;
                 continue;
             }

@@ -70,15 +70,20 @@ impl Hooks<'_> {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
+            // A group of its own, so that it can be ended with all it started.
+            .process_group(0)
             .spawn()
             .map_err(|error| {
                 let failure = failure(&format!("`{shown}`"), &error);
                 HookFailure { message: failure.message, transient: failure.transient }
             })?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let mut group = Group(child.id().and_then(|pid| i32::try_from(pid).ok()));
         let work = async {
             let (out, err) = tokio::join!(read(stdout), read(stderr));
-            (out, err, child.wait().await)
+            let status = child.wait().await;
+            group.0 = None;
+            (out, err, status)
         };
         let ended = match limit {
             Some(limit) => {
@@ -115,6 +120,17 @@ impl Hooks<'_> {
     }
 }
 
+/// The group of a hook that nobody has reaped: whoever gives the hook up ends all of it.
+struct Group(Option<i32>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            child::signal_group(leader, libc::SIGKILL);
+        }
+    }
+}
+
 async fn read(from: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
     let mut out = Vec::new();
     if let Some(from) = from {
@@ -130,4 +146,35 @@ async fn read(from: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
 fn last_line(err: &[u8], out: &[u8]) -> String {
     let text = String::from_utf8_lossy(if err.is_empty() { out } else { err }).into_owned();
     text.lines().rev().find(|line| !line.trim().is_empty()).map(|line| format!(": {}", line.trim())).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn until(what: impl Fn() -> bool) {
+        let began = std::time::Instant::now();
+        while !what() {
+            assert!(began.elapsed() < Duration::from_secs(60), "it never came");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_hook_that_is_given_up_ends_with_all_it_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("pid");
+        let env: Environment = [("PATH".into(), std::env::var_os("PATH").unwrap())].into_iter().collect();
+        let (logs, dot) = (PathBuf::from("logs"), dir.path());
+        let hooks = Hooks { dir: dir.path(), env: &env, nofile: None, dot, logs, keep: 1 << 20, run: 1 };
+        let script = format!("sleep 1000 & echo $! > {}.new; mv {0}.new {0}; wait", file.display());
+        let commands = [["/bin/sh", "-c", &script].map(str::to_owned).to_vec()];
+        tokio::select! {
+            _ = hooks.run(&commands, None) => panic!("it goes on"),
+            () = until(|| file.exists()) => {}
+        }
+        let pid: i32 = std::fs::read_to_string(&file).unwrap().trim().parse().unwrap();
+        // Gone, or a zombie that nobody has reaped yet.
+        until(|| std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z"))).await;
+    }
 }

@@ -6,6 +6,7 @@
 mod beat;
 mod build;
 mod dialogue;
+mod fetches;
 mod hooks;
 mod keeper;
 mod reach;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Interval;
 
 use super::Ground;
 use super::dialogue::Dialogue;
@@ -18,18 +19,22 @@ use crate::shim::client;
 use crate::shim::record::InstanceRecord;
 use crate::shim::spec::{Linger, ShimSpec};
 use crate::shim::wire::{Event, Order};
-use crate::sys::os;
 use crate::sys::process::{self, Identity};
+use crate::sys::{listeners, os};
 use crate::task::environment::Environment;
 use crate::task::id::{Artifact, InstanceId, RunId};
 use crate::task::spec::{ProbeTarget, RunSpec};
 use crate::worker::probe::{self, ProbeContext};
-use crate::worker::{Outcome, RunReport, Signal, StartFailure, ports};
+use crate::worker::{Outcome, RunReport, Signal, StartFailure, Trouble, ports};
 
 /// `after` commands get so long.
 const AFTER: Duration = Duration::from_secs(5);
 /// A shim that just died may leave a child for so long before it counts as gone.
 const PATIENCE: Duration = Duration::from_millis(1000);
+/// So often it is looked whether a debugger still holds what was to make room.
+const LOOKS: Duration = Duration::from_millis(250);
+/// A list of all processes may be so old.
+const RECENT: Duration = Duration::from_millis(20);
 
 /// Starts an instance and follows it to its end.
 pub(super) async fn start(
@@ -48,9 +53,7 @@ pub(super) async fn start(
         Ok((shim, identity)) => match Dialogue::new(shim.socket) {
             Ok(dialogue) => {
                 let keeper = Keeper::new(shim.pid, shim.start_time, ground.heart.feel());
-                Live { ground, run, spec, identity, uuid: None, dialogue, signals, probe: None, notify: None, keeper }
-                    .follow()
-                    .await
+                Live::new(ground, run, spec, identity, dialogue, signals, keeper).follow().await
             }
             Err(error) => {
                 ground.report(run, RunReport::StartFailed(spawn::failure("cannot speak with its shim", &error))).await
@@ -71,20 +74,8 @@ pub(super) async fn adopt(
     match call(&ground, &record).await {
         Some((dialogue, shim)) => {
             let keeper = Keeper::new(shim, os::start_time(shim).ok(), ground.heart.feel());
-            Live {
-                ground,
-                run,
-                spec,
-                identity,
-                uuid: Some(record.uuid),
-                dialogue,
-                signals,
-                probe: None,
-                notify: None,
-                keeper,
-            }
-            .follow()
-            .await;
+            let live = Live::new(ground, run, spec, identity, dialogue, signals, keeper);
+            Live { uuid: Some(record.uuid), ..live }.follow().await;
         }
         None => super::silent::follow(ground, record, spec, signals).await,
     }
@@ -243,9 +234,31 @@ struct Live {
     probe: Option<JoinHandle<()>>,
     notify: Option<watch::Sender<bool>>,
     keeper: Keeper,
+    /// It was to make room, and a debugger held it: looked at until that has gone.
+    held: Option<Interval>,
+}
+
+async fn tick(interval: &mut Option<Interval>) {
+    match interval {
+        Some(interval) => drop(interval.tick().await),
+        None => std::future::pending().await,
+    }
 }
 
 impl Live {
+    fn new(
+        ground: Arc<Ground>,
+        run: RunId,
+        spec: Arc<RunSpec>,
+        identity: Identity,
+        dialogue: Dialogue,
+        signals: mpsc::Receiver<Signal>,
+        keeper: Keeper,
+    ) -> Live {
+        let (uuid, probe, notify, held) = (None, None, None, None);
+        Live { ground, run, spec, identity, uuid, dialogue, signals, probe, notify, keeper, held }
+    }
+
     async fn follow(mut self) {
         let end = loop {
             let event = tokio::select! {
@@ -253,6 +266,10 @@ impl Live {
                 event = self.dialogue.next() => event,
                 Some(signal) = self.signals.recv() => {
                     self.pass_on(signal).await;
+                    continue;
+                }
+                () = tick(&mut self.held) => {
+                    self.look_for_debugger().await;
                     continue;
                 }
                 news = self.keeper.watch() => {
@@ -274,7 +291,11 @@ impl Live {
 
     async fn pass_on(&mut self, signal: Signal) {
         let order = match signal {
-            Signal::Stop { grace } => {
+            Signal::Stop { spare: true, .. } if self.is_held().await => {
+                self.held = Some(tokio::time::interval(LOOKS));
+                return self.ground.report(self.run, RunReport::Spared).await;
+            }
+            Signal::Stop { grace, .. } => {
                 let grace = grace.unwrap_or(self.spec.stop.grace);
                 Order::Stop { signal: self.spec.stop.signal, grace_ms: grace.as_millis() as u64 }
             }
@@ -286,6 +307,22 @@ impl Live {
             self.report_all(news).await;
         }
         self.dialogue.tell(order).await;
+    }
+
+    /// Whether a debugger holds a process of its group.
+    async fn is_held(&self) -> bool {
+        let leader = self.identity.pid;
+        let is_traced = |pid: u32| listeners::tracer(pid).is_some();
+        // Looking at all processes takes a moment. A look that broke has seen nothing.
+        let look = move || is_traced(leader) || listeners::members(leader, RECENT).into_iter().any(is_traced);
+        tokio::task::spawn_blocking(look).await.unwrap_or(false)
+    }
+
+    async fn look_for_debugger(&mut self) {
+        if !self.is_held().await {
+            self.held = None;
+            self.ground.report(self.run, RunReport::Trouble(Trouble::Debugged, None)).await;
+        }
     }
 
     async fn report_all(&self, news: impl IntoIterator<Item = RunReport>) {
