@@ -203,7 +203,9 @@ impl Task {
             self.settle.take();
             self.places = super::places::Places::default();
         }
-        let mut edited = if self.watched.services.is_empty() { Vec::new() } else { self.place(round.since) };
+        // When builds began counts while they are not watched: what comes to be part of them later was not edited by that.
+        let began = self.watched.since.filter(|_| round.arms.is_some());
+        let mut edited = if self.watched.services.is_empty() { Vec::new() } else { self.place(began, round.since) };
         if let Some(number) = round.arms {
             self.out.armed(number);
         }

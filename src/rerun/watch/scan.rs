@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::eyes::Polled;
 use super::files::{Print, Stamp};
@@ -119,7 +120,7 @@ impl Task {
 
     fn read(&mut self, dir: &Path, next: &mut Vec<PathBuf>, found: &mut Vec<PathBuf>) {
         let stamp = Stamp::of(dir);
-        let is_fresh = stamp.is_some_and(|stamp| stamp.is_since(std::time::SystemTime::now()));
+        let is_fresh = stamp.is_some_and(|stamp| stamp.is_since(SystemTime::now()));
         self.eyes.looked(dir, Polled { stamp, is_fresh });
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
             let path = entry.path();
@@ -197,7 +198,7 @@ impl Task {
 
     /// Watches what the graph says now, and remembers the files that are new to us. Returns those that were edited since the builds began, or since
     /// `go` read them.
-    pub(super) fn place(&mut self, asked_since: Option<std::time::SystemTime>) -> Vec<Change> {
+    pub(super) fn place(&mut self, builds_since: Option<SystemTime>, asked_since: Option<SystemTime>) -> Vec<Change> {
         let places = Places::new(&self.graph, &self.watched, &self.project);
         self.eyes.retain(|dir| places.wants_dir(dir));
         self.places = places;
@@ -213,12 +214,12 @@ impl Task {
                 continue;
             }
             let Some(print) = Print::of(&path) else { continue };
-            let is_since = |time: &std::time::SystemTime| print.stamp.is_since(*time);
+            let is_since = |time: &SystemTime| print.stamp.is_since(*time);
             // An edit that came before the watch is known by its time only.
             if asked_since.as_ref().is_some_and(is_since) {
                 let what = if self.graph.parts(&path).is_empty() { What::Appeared } else { What::Head };
                 edited.push(Change { path: path.clone(), what });
-            } else if self.watched.since.as_ref().is_some_and(is_since) {
+            } else if builds_since.as_ref().is_some_and(is_since) {
                 edited.push(Change { path: path.clone(), what: What::Content });
             }
             self.seen.insert(path, print);

@@ -273,6 +273,27 @@ fn what_was_edited_while_builds_began_counts() {
 }
 
 #[test]
+fn what_was_written_before_its_import_is_no_edit() {
+    let mut yard = yard(Options::default());
+    yard.since = Some(SystemTime::now());
+    yard.arm(&["api"]);
+    yard.write("late/late.go", "package late\n");
+    yard.write("late/other.go", "package late\n");
+    assert_eq!(yard.told(), "");
+    sleep(Duration::from_millis(50));
+    yard.write("api/main.go", &main(&["ex.com/m/late"]));
+    yard.reached("build api: api/main.go");
+    for version in 0.. {
+        assert!(version < 600, "`late` is not watched");
+        yard.write("late/other.go", &format!("package late\n\nvar X = {version}\n"));
+        match yard.told().as_str() {
+            "" => sleep(Duration::from_millis(50)),
+            told => return assert_eq!(told, "build api: late/other.go"),
+        }
+    }
+}
+
+#[test]
 fn configuration_that_comes_goes_and_changes() {
     let mut yard = yard(Options::default());
     yard.config = [yard.at("orchestra.yml"), yard.at("api/.env"), yard.at("not/yet/there.env")].into();
