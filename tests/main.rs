@@ -24,5 +24,6 @@ mod cli_test;
 mod fault;
 mod harness;
 mod layers;
+mod rerun;
 mod shim;
 mod support;
