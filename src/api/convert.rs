@@ -14,7 +14,7 @@ use crate::project::Project;
 use crate::project::file::Strays;
 use crate::store::intent;
 use crate::strays::Stray;
-use crate::supervisor::snapshot::{BuildView, ExitView, InstanceView, ServiceView, Settled, Shown};
+use crate::supervisor::snapshot::{BuildView, ExitView, InstanceView, Rerun, ServiceView, Settled, Shown};
 use crate::supervisor::{Explanation, Request, StartFlags, Verb};
 use crate::task::id::ServiceName;
 use crate::task::spec;
@@ -324,9 +324,49 @@ pub fn why(from: &Explanation) -> wire::Why {
             .map(|(instance, view)| wire::WhyExit { instance: instance.to_string(), exit: exit(view) })
             .collect(),
         holders: from.holders.clone(),
+        watched: from.service.rerun,
+        rerun: from.rerun.as_ref().map(rerun),
+        tests: from.service.tests.as_ref().map(|tests| wire::WhyTests {
+            state: tests.state.word().into(),
+            passed: tests.passed,
+            failed: tests.failed,
+            error: tests.error.clone(),
+        }),
         events: from.events.iter().map(|h| wire::WhyEvent { at: time(h.at_us), message: h.message.clone() }).collect(),
         env: from.env.iter().cloned().collect(),
     }
+}
+
+fn rerun(from: &Rerun) -> wire::WhyRerun {
+    let moments = [
+        ("waited", from.build_us),
+        ("built", from.built_us),
+        ("tested", from.tested_us),
+        ("told", from.told_us),
+        ("stopped", from.gone_us),
+        ("started", from.started_us),
+        ("ready", from.ready_us),
+    ];
+    let mut last = from.seen_us;
+    let mut phases = Vec::new();
+    for (phase, at) in moments.into_iter().filter_map(|(phase, at)| Some((phase, at?))) {
+        phases.push(wire::WhyPhase { phase: phase.into(), at: time(at), ms: ms_between(last, at) });
+        last = at.max(last);
+    }
+    wire::WhyRerun {
+        files: from.files.iter().map(|file| file.display().to_string()).collect(),
+        more: from.more,
+        seen_at: time(from.seen_us),
+        aborted: from.aborted,
+        build: from.outcome.map(|outcome| outcome.word().into()),
+        phases,
+        total_ms: ms_between(from.seen_us, last),
+    }
+}
+
+/// Milliseconds from one moment to another, both in microseconds; none where a clock was set back.
+fn ms_between(from: i64, to: i64) -> f64 {
+    to.saturating_sub(from).max(0) as f64 / 1000.0
 }
 
 /// An error as it travels.

@@ -402,6 +402,15 @@ pub struct Why {
     pub exits: Vec<WhyExit>,
     /// Processes that hold its ports.
     pub holders: Vec<String>,
+    /// A save builds and swaps it.
+    #[serde(default)]
+    pub watched: bool,
+    /// The newest edit that reached it, and what became of it; null where there was none.
+    #[serde(default)]
+    pub rerun: Option<WhyRerun>,
+    /// The tests that decide whether its newest binary is run; null where there are none.
+    #[serde(default)]
+    pub tests: Option<WhyTests>,
     /// Newest happenings, oldest first: builds, starts, stops, restarts, and why.
     pub events: Vec<WhyEvent>,
     /// The environment orchestra and the files set, secrets masked.
@@ -419,6 +428,49 @@ pub struct WhyNeed {
     pub state: String,
     /// Whether the condition holds.
     pub met: bool,
+}
+
+/// An edit as `why` shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WhyRerun {
+    /// What was edited, relative to the project; of very many only the first.
+    pub files: Vec<String>,
+    /// So many more.
+    pub more: usize,
+    /// RFC 3339: when the newest edit was seen.
+    pub seen_at: String,
+    /// How many builds were ended because a newer edit came.
+    pub aborted: u32,
+    /// `changed`, `same` or `failed`; null while there is no build, or it has not ended.
+    pub build: Option<String>,
+    /// What followed, in this order; what has not come, or never will, is left out.
+    pub phases: Vec<WhyPhase>,
+    /// From the edit to the end of the last phase.
+    pub total_ms: f64,
+}
+
+/// A step from an edit to the new copy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WhyPhase {
+    /// `waited` (until the build began) `built` `tested` `told` (until the old copy was told to end) `stopped` `started` `ready`
+    pub phase: String,
+    /// RFC 3339: when it ended.
+    pub at: String,
+    /// How long it took: since the end of the phase before.
+    pub ms: f64,
+}
+
+/// Tests as `why` shows them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WhyTests {
+    /// `idle queued testing passed failed`
+    pub state: String,
+    /// Of the newest run: tests that passed.
+    pub passed: usize,
+    /// Tests that failed.
+    pub failed: usize,
+    /// The first failure, one line.
+    pub error: Option<String>,
 }
 
 /// An end as `why` shows it.

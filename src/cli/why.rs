@@ -53,6 +53,9 @@ fn render(why: &Why, color: bool) -> String {
     for reason in &why.reasons {
         line(&mut out, &format!("  {}", text::clean(reason)));
     }
+    if why.watched {
+        line(&mut out, "  it is watched: a save builds it and replaces what runs");
+    }
     section(&mut out, "waits for", color, needs(why));
     section(
         &mut out,
@@ -62,6 +65,8 @@ fn render(why: &Why, color: bool) -> String {
     );
     section(&mut out, "limits", color, limits(why));
     section(&mut out, "last build", color, build(why));
+    section(&mut out, "its tests", color, tests(why));
+    section(&mut out, "last edit", color, rerun(why));
     section(&mut out, "last exits", color, exits(why));
     section(&mut out, "what happened", color, events(why));
     section(&mut out, "environment set by files and orchestra", color, env(why));
@@ -111,6 +116,58 @@ fn build(why: &Why) -> Vec<Row> {
         rows.extend(build.error.iter().map(|error| Row::Line(format!("  {error}"), None)));
     }
     rows
+}
+
+fn tests(why: &Why) -> Vec<Row> {
+    let Some(tests) = &why.tests else { return Vec::new() };
+    let counts = match (tests.passed, tests.failed) {
+        (0, 0) => String::new(),
+        (passed, failed) => format!("  {passed} passed, {failed} failed"),
+    };
+    let mut rows = vec![Row::Line(format!("  {}{counts}", tests.state), Paint::of_state(&tests.state))];
+    rows.extend(tests.error.iter().map(|error| Row::Line(format!("  {error}"), None)));
+    rows
+}
+
+/// Which files, what became of it, and how long each part of that took.
+fn rerun(why: &Why) -> Vec<Row> {
+    let Some(rerun) = &why.rerun else { return Vec::new() };
+    let shown: Vec<&str> = rerun.files.iter().take(FILES).map(String::as_str).collect();
+    let rest = rerun.files.len() - shown.len() + rerun.more;
+    let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    let mut rows = vec![Row::Line(format!("  {}{more}, seen {}", shown.join(", "), rerun.seen_at), None)];
+    let aborted = match rerun.aborted {
+        0 => None,
+        1 => Some("  a build was ended because a newer edit came".to_owned()),
+        n => Some(format!("  {n} builds were ended because newer edits came")),
+    };
+    let same = (rerun.build.as_deref() == Some("same")).then(|| "  it made the same code as before".to_owned());
+    rows.extend(aborted.into_iter().chain(same).map(|words| Row::Line(words, None)));
+    let phase = |phase: &crate::api::wire::WhyPhase| step(phase_words(&phase.phase).unwrap_or(&phase.phase), phase.ms);
+    rows.extend(rerun.phases.iter().map(phase));
+    rows.extend((rerun.phases.len() > 1).then(|| step("in all", rerun.total_ms)));
+    rows
+}
+
+/// So many files are named.
+const FILES: usize = 5;
+
+fn step(what: &str, ms: f64) -> Row {
+    let time = if ms < 1000.0 { format!("{ms:.0} ms") } else { format!("{:.2} s", ms / 1000.0) };
+    Row::Cells(vec![Cell::plain(format!("  {what}")), Cell::plain(time)])
+}
+
+fn phase_words(phase: &str) -> Option<&'static str> {
+    Some(match phase {
+        "waited" => "until the build began",
+        "built" => "build",
+        "tested" => "tests",
+        "told" => "until the old copy was told to end",
+        "stopped" => "end of the old copy",
+        "started" => "until the new copy was started",
+        "ready" => "until it was ready",
+        _ => return None,
+    })
 }
 
 /// Equal ones of several copies are said once.
@@ -166,7 +223,7 @@ fn env(why: &Why) -> Vec<Row> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::wire::{Build, Exit, Problem, Service, WhyEvent, WhyExit, WhyNeed};
+    use crate::api::wire::{Build, Exit, Problem, Service, WhyEvent, WhyExit, WhyNeed, WhyPhase, WhyRerun, WhyTests};
 
     #[test]
     fn everything_there_is_to_say() {
@@ -207,12 +264,31 @@ mod tests {
                 exit: Exit { code: None, signal: Some(9), reason: "signal".into(), killed: false, at: at() },
             }],
             holders: vec!["port 8080 is held by pid 7 (nc)".into()],
+            watched: true,
+            rerun: Some(WhyRerun {
+                files: ["a", "b", "c", "d", "e", "f"].map(|name| format!("api/{name}.go")).into(),
+                more: 1,
+                seen_at: at(),
+                aborted: 1,
+                build: Some("same".into()),
+                phases: [("waited", 7.4), ("built", 1234.0)]
+                    .map(|(phase, ms)| WhyPhase { phase: phase.into(), at: at(), ms })
+                    .into(),
+                total_ms: 1241.4,
+            }),
+            tests: Some(WhyTests {
+                state: "failed".into(),
+                passed: 3,
+                failed: 1,
+                error: Some("api/api_test.go:9: TestTotal: got 3".into()),
+            }),
             events: vec![WhyEvent { at: at(), message: "built\x1b[2J".into() }],
             env: [("DB_PASSWORD".to_owned(), "***".to_owned())].into(),
         };
         insta::assert_snapshot!(render(&why, false), @r"
         `api` is queued: it waits for `db` to be ready
           api.1 waits
+          it is watched: a save builds it and replaces what runs
 
         waits for
           db  to be ready  running  not met
@@ -223,6 +299,18 @@ mod tests {
         last build
           failed  9f31c2a
           api/main.go:9:25: too many return values
+
+        its tests
+          failed  3 passed, 1 failed
+          api/api_test.go:9: TestTotal: got 3
+
+        last edit
+          api/a.go, api/b.go, api/c.go, api/d.go, api/e.go and 2 more, seen 2026-01-02T03:04:05.678Z
+          a build was ended because a newer edit came
+          it made the same code as before
+          until the build began  7 ms
+          build                  1.23 s
+          in all                 1.24 s
 
         last exits
           2026-01-02T03:04:05.678Z  api.1  ended by SIGKILL

@@ -3,7 +3,7 @@
 //! Two questions, in this order. [`stale`]: which listings no longer hold, so that `go` must be asked again. Then [`reach`], with the graph as it was and as
 //! it is now: which services, builds and tests are reached. Nothing of it guesses: a new file counts when `go` says that it is part of something.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::embed;
@@ -41,7 +41,7 @@ pub struct Reach {
     pub services: BTreeSet<ServiceName>,
     /// Their builds, and the files because of which.
     pub builds: BTreeMap<BuildKey, BTreeSet<PathBuf>>,
-    /// Local packages whose tests may end otherwise, and the files because of which.
+    /// Local packages whose tests may end otherwise, where anybody wants to know, and the files because of which.
     pub tests: BTreeMap<String, BTreeSet<PathBuf>>,
     /// Of services whose tests are wanted: which of those packages are their own.
     pub tested: BTreeMap<ServiceName, BTreeSet<String>>,
@@ -162,21 +162,27 @@ pub fn reach(before: &Graph, after: &Graph, changes: &[Change]) -> Reach {
     let mut out = Reach::default();
     for (at, listing) in after.listings.iter().enumerate() {
         let touched = Touched::of(before, after, at, listing, changes);
+        if touched.code.is_empty() && touched.tests.is_empty() {
+            continue;
+        }
+        let code = touched.spread(listing);
         for root in &listing.query.roots {
-            let Some(package) = listing.root_package(root) else { continue };
-            let because = touched.within(&touched.code, listing.closure(&package.path));
-            if !because.is_empty() {
+            let because = listing.root_package(root).and_then(|package| code.get(package.path.as_str()));
+            if let Some(because) = because {
                 out.services.insert(root.service.clone());
-                out.builds.entry(root.build.clone()).or_default().extend(because);
+                out.builds.entry(root.build.clone()).or_default().extend(because.iter().map(|path| path.to_path_buf()));
             }
         }
+        if !listing.query.with_tests {
+            continue;
+        }
         for package in listing.packages.values().filter(|package| package.is_local() && package.has_tests()) {
-            let mut parts = listing.closure(&package.path);
-            parts.extend(package.test_imports.iter().flat_map(|path| listing.closure(path)));
-            let mut because = touched.within(&touched.code, parts);
-            because.extend(touched.tests.get(&package.path).into_iter().flatten().cloned());
+            let parts = package.test_imports.iter().chain([&package.path]);
+            let mut because: BTreeSet<&Path> =
+                parts.filter_map(|path| code.get(path.as_str())).flatten().copied().collect();
+            because.extend(touched.tests.get(&package.path).into_iter().flatten().map(PathBuf::as_path));
             if !because.is_empty() {
-                out.tests.entry(package.path.clone()).or_default().extend(because);
+                out.tests.entry(package.path.clone()).or_default().extend(because.into_iter().map(Path::to_owned));
             }
         }
         for root in &listing.query.roots {
@@ -213,7 +219,9 @@ impl Touched {
             out.module(listing, change);
             out.testdata(after, at, change);
         }
-        out.differences(before.listings.get(at), listing, changes);
+        if !std::ptr::eq(before, after) {
+            out.differences(before.listings.get(at), listing, changes);
+        }
         out
     }
 
@@ -260,7 +268,24 @@ impl Touched {
         }
     }
 
-    fn within(&self, of: &BTreeMap<String, BTreeSet<PathBuf>>, packages: BTreeSet<&str>) -> BTreeSet<PathBuf> {
-        packages.into_iter().filter_map(|path| of.get(path)).flatten().cloned().collect()
+    /// For each package the files because of which its code may be another: its own, and those of all it imports.
+    fn spread<'a>(&'a self, listing: &'a Listing) -> HashMap<&'a str, BTreeSet<&'a Path>> {
+        let mut importers: HashMap<&str, Vec<&str>> = HashMap::new();
+        for package in listing.packages.values() {
+            for import in &package.imports {
+                importers.entry(import).or_default().push(&package.path);
+            }
+        }
+        let mut out: HashMap<&str, BTreeSet<&Path>> = HashMap::new();
+        for (path, files) in self.code.iter().filter(|(path, _)| listing.packages.contains_key(*path)) {
+            let (mut next, mut known) = (vec![path.as_str()], HashSet::new());
+            while let Some(path) = next.pop() {
+                if known.insert(path) {
+                    out.entry(path).or_default().extend(files.iter().map(PathBuf::as_path));
+                    next.extend(importers.get(path).into_iter().flatten().copied());
+                }
+            }
+        }
+        out
     }
 }

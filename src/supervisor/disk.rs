@@ -117,6 +117,7 @@ impl Files {
             exits: exits.unwrap_or_default(),
             holders: Vec::new(),
             events: last.map(|last| last.happenings.iter().map(happening).collect()).unwrap_or_default(),
+            rerun: None,
             env: Vec::new(),
         }
     }

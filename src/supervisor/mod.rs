@@ -38,7 +38,7 @@ use engine::Engine;
 use ground::Ground;
 use lookout::Lookout;
 use plan::Planner;
-use snapshot::{ExitView, ServiceView, Snapshot};
+use snapshot::{ExitView, Rerun, ServiceView, Snapshot};
 
 /// What is asked of the supervisor.
 #[derive(Clone, Debug, PartialEq)]
@@ -146,6 +146,8 @@ pub struct Explanation {
     pub holders: Vec<String>,
     /// Newest happenings, oldest first.
     pub events: Vec<Happening>,
+    /// What became of the newest edit that reached it.
+    pub rerun: Option<Rerun>,
     /// What files and orchestra set in the environment of instance 1, secrets masked.
     pub env: Vec<(String, String)>,
 }

@@ -17,7 +17,10 @@ use crate::sys::filesystem;
 pub(super) struct Eyes {
     watcher: Option<RecommendedWatcher>,
     inbox: Arc<Inbox>,
-    dirs: BTreeMap<PathBuf, Dir>,
+    /// Each with its real path.
+    dirs: BTreeMap<PathBuf, PathBuf>,
+    /// Those of them that are looked at again and again.
+    polled: BTreeMap<PathBuf, Polled>,
     /// The system tells of a folder by one path only, however many lead there: from the real one to all others.
     names: HashMap<PathBuf, BTreeSet<PathBuf>>,
     /// What kind of file system is silent, by device.
@@ -28,13 +31,6 @@ pub(super) struct Eyes {
     refused: BTreeSet<PathBuf>,
     /// It does not even take the first one.
     broken: Option<String>,
-}
-
-#[derive(Debug)]
-struct Dir {
-    real: PathBuf,
-    /// Looked at again and again.
-    polled: Option<Polled>,
 }
 
 /// Of a folder that is polled.
@@ -57,8 +53,8 @@ impl Eyes {
             Ok(watcher) => (Some(watcher), None),
             Err(error) => (None, Some(error.to_string())),
         };
-        let (dirs, names, silent) = (BTreeMap::new(), HashMap::new(), HashMap::new());
-        Eyes { watcher, inbox, dirs, names, silent, limit, refused: BTreeSet::new(), broken }
+        let (dirs, polled, names, silent) = (BTreeMap::new(), BTreeMap::new(), HashMap::new(), HashMap::new());
+        Eyes { watcher, inbox, dirs, polled, names, silent, limit, refused: BTreeSet::new(), broken }
     }
 
     /// Where the system puts what it tells.
@@ -92,8 +88,10 @@ impl Eyes {
         if is_refused {
             self.refused.insert(dir.to_owned());
         }
-        let polled = (is_silent || is_refused).then(Polled::default);
-        self.dirs.insert(dir.to_owned(), Dir { real, polled });
+        if is_silent || is_refused {
+            self.polled.insert(dir.to_owned(), Polled::default());
+        }
+        self.dirs.insert(dir.to_owned(), real);
         true
     }
 
@@ -124,7 +122,8 @@ impl Eyes {
     }
 
     fn forget(&mut self, dir: &Path) {
-        let Some(Dir { real, .. }) = self.dirs.remove(dir) else { return };
+        let Some(real) = self.dirs.remove(dir) else { return };
+        self.polled.remove(dir);
         let was_refused = self.refused.remove(dir);
         let Some(names) = self.names.get_mut(&real) else { return };
         names.remove(dir);
@@ -169,17 +168,17 @@ impl Eyes {
 
     /// Folders that must be looked at.
     pub(super) fn polled(&self) -> Vec<(PathBuf, Polled)> {
-        self.dirs.iter().filter_map(|(dir, seen)| seen.polled.map(|polled| (dir.clone(), polled))).collect()
+        self.polled.iter().map(|(dir, polled)| (dir.clone(), *polled)).collect()
     }
 
     /// Whether any must be.
     pub(super) fn has_polled(&self) -> bool {
-        self.dirs.values().any(|dir| dir.polled.is_some())
+        !self.polled.is_empty()
     }
 
     /// Its entries were read.
     pub(super) fn looked(&mut self, dir: &Path, now: Polled) {
-        if let Some(polled) = self.dirs.get_mut(dir).and_then(|dir| dir.polled.as_mut()) {
+        if let Some(polled) = self.polled.get_mut(dir) {
             *polled = now;
         }
     }
@@ -188,16 +187,15 @@ impl Eyes {
     pub(super) fn retry(&mut self) -> Vec<PathBuf> {
         let mut taken = Vec::new();
         for dir in self.refused.clone() {
-            let Some(real) = self.dirs.get(&dir).map(|dir| dir.real.clone()) else { continue };
+            let Some(real) = self.dirs.get(&dir).cloned() else { continue };
             if !self.ask_system(&real) {
                 break;
             }
             let names: Vec<PathBuf> = self.names.get(&real).into_iter().flatten().cloned().collect();
             for name in names {
                 self.refused.remove(&name);
-                let is_silent = |real: &Path| filesystem::silent(real).is_ok_and(|kind| kind.is_some());
-                if let Some(seen) = self.dirs.get_mut(&name).filter(|seen| !is_silent(&seen.real)) {
-                    seen.polled = None;
+                if !filesystem::silent(&real).is_ok_and(|kind| kind.is_some()) {
+                    self.polled.remove(&name);
                 }
                 taken.push(name);
             }
@@ -210,8 +208,8 @@ impl Eyes {
         if !self.refused.is_empty() {
             return Some(self.refusal());
         }
-        let (dir, seen) = self.dirs.iter().find(|(_, seen)| seen.polled.is_some())?;
-        let device = fs::metadata(&seen.real).map(|meta| meta.dev()).ok();
+        let dir = self.polled.keys().next()?;
+        let device = fs::metadata(dir).map(|meta| meta.dev()).ok();
         let kind = device.and_then(|device| self.silent.get(&device)?.clone()).unwrap_or_else(|| "remote".to_owned());
         Some(format!(
             "{} is on a {kind} file system, which does not tell of every edit: its files are looked at every second instead",

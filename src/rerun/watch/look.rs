@@ -85,6 +85,7 @@ impl Task {
             self.ask_again(stale, &changes, &changed);
         } else if let Some(round) = &mut self.round {
             round.told.merge(changed.clone());
+            round.late.extend(changes.into_iter().filter(|change| change.what != What::Content));
         }
         if !changed.is_empty() {
             self.out.changed(changed);
@@ -154,6 +155,7 @@ impl Task {
         if let Some(before) = before {
             before.end();
             (round.changes, round.told, round.seen_us) = (before.changes, before.told, before.seen_us);
+            round.late = before.late;
         }
         self.watched = watched;
         self.round = Some(round);
@@ -201,7 +203,7 @@ impl Task {
             self.settle.take();
             self.places = super::places::Places::default();
         }
-        let edited = if self.watched.services.is_empty() { Vec::new() } else { self.place(round.since) };
+        let mut edited = if self.watched.services.is_empty() { Vec::new() } else { self.place(round.since) };
         if let Some(number) = round.arms {
             self.out.armed(number);
         }
@@ -219,6 +221,8 @@ impl Task {
                 self.out.changed(more);
             }
         }
+        // What `go` may have read before it was edited, of packages that were not known until now.
+        edited.extend(round.late.into_iter().filter(|late| !stale(&self.graph, std::slice::from_ref(late)).is_empty()));
         let now = self.clock_us(self.now());
         self.process(edited, now);
     }

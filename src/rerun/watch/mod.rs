@@ -9,6 +9,8 @@ mod files;
 mod git;
 mod globs;
 mod inbox;
+#[cfg(test)]
+mod limits;
 mod look;
 mod names;
 mod outbox;

@@ -21,6 +21,8 @@ pub(super) struct Round {
     pub(super) arms: Option<u64>,
     /// Because of which it is asked.
     pub(super) changes: Vec<Change>,
+    /// Seen meanwhile, and of nobody's concern by what was known then; by the answers it may be.
+    pub(super) late: Vec<Change>,
     /// What was told since the newest of `changes`.
     pub(super) told: Changed,
     /// When the first of `changes` was seen.
@@ -40,7 +42,7 @@ impl Round {
     /// One without questions yet.
     pub(super) fn new(bases: Vec<Query>, slots: Vec<Slot>) -> Round {
         let (changes, told) = (Vec::new(), Changed::default());
-        Round { slots, bases, arms: None, changes, told, seen_us: i64::MAX, since: None }
+        Round { slots, bases, arms: None, changes, late: Vec::new(), told, seen_us: i64::MAX, since: None }
     }
 
     /// Takes an answer; those to obsolete questions are dropped.

@@ -1,8 +1,10 @@
 //! The engine's state as plain values for `ps` and `why`.
 
-use super::{Engine, Service, Slot};
+use super::{Engine, Owner, Service, Slot};
 use crate::supervisor::Explanation;
-use crate::supervisor::snapshot::{BuildState, BuildView, InstanceView, ServiceView, Settled, Shown, Snapshot};
+use crate::supervisor::snapshot::{
+    BuildState, BuildView, InstanceView, ServiceView, Settled, Shown, Snapshot, TestsState,
+};
 use crate::task::id::ServiceName;
 use crate::task::spec::Desired;
 use crate::task::state::TaskState;
@@ -90,17 +92,39 @@ impl Engine {
         }
     }
 
+    /// What is done for it, or waits to be done, before its copies are its own affair.
+    fn work_reasons(&self, service: &Service) -> Vec<String> {
+        let build = service.spec.build.as_ref().and_then(|spec| self.builds.get(&spec.key));
+        let busy = self.runs.values().filter(|owner| !matches!(owner, Owner::Slot(_))).count();
+        let queue = match busy {
+            1 => "one other build or test runs".to_owned(),
+            n => format!("{n} other builds and tests run"),
+        };
+        let building = build.and_then(|build| match build.state {
+            TaskState::Queued => Some(format!("its build waits for a place: {queue}")),
+            _ if build.aborted => {
+                Some("its build is being ended, since something was edited, and begins anew".to_owned())
+            }
+            _ if build.is_pending() => Some("it is being built".to_owned()),
+            _ => None,
+        });
+        let testing = match service.testing.view().state {
+            TestsState::Testing => Some("its tests run".to_owned()),
+            TestsState::Queued if building.is_none() => Some(format!("its tests wait for a place: {queue}")),
+            TestsState::Queued | TestsState::Idle | TestsState::Passed | TestsState::Failed => None,
+        };
+        building.into_iter().chain(testing).collect()
+    }
+
     /// Why a service is as it is. The environment is filled in by whoever knows which part of it files set.
     pub fn explain(&self, name: &ServiceName) -> Option<Explanation> {
         let service = self.services.get(name)?;
         let settled = self.settle_all().remove(name)?;
         let view = self.service_view(service, settled);
-        let reasons = service
-            .slots
-            .values()
-            .filter_map(|slot| self.slot_reason(service, slot).map(|why| sentence(slot, &why)))
-            .chain(service.slots.values().filter_map(debugger))
-            .collect();
+        let of_copies =
+            service.slots.values().filter_map(|slot| self.slot_reason(service, slot).map(|why| sentence(slot, &why)));
+        let debuggers = service.slots.values().filter_map(debugger);
+        let reasons = self.work_reasons(service).into_iter().chain(of_copies).chain(debuggers).collect();
         let needs = service.spec.needs.iter().map(|need| {
             let state =
                 self.services.get(&need.service).map(|other| self.service_view(other, Settled::Pending).state());
@@ -118,6 +142,7 @@ impl Engine {
                 .collect(),
             events: service.happenings.iter().cloned().collect(),
             holders: service.slots.values().filter_map(|slot| slot.run.as_ref()?.holder.clone()).collect(),
+            rerun: service.rerun.clone(),
             env: Vec::new(),
             service: view,
         })
