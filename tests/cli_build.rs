@@ -127,3 +127,32 @@ fn build_settings_reach_go() {
     fleet.orchestra(&["start"]).ok();
     assert_eq!(fleet.lines(&[]), ["special v7"]);
 }
+
+#[test]
+fn what_vet_finds_fails_the_build() {
+    let fleet = Fleet::new();
+    fleet.go_service("api", HELLO);
+    fleet.write("api/service.yml", "build: {vet: true}\n");
+    fleet.orchestra(&["start"]).ok();
+    let pid = fleet.pid("api.1");
+    // It compiles.
+    fleet.go_service("api", &HELLO.replace(r#"Println("hello")"#, r#"Printf("%d\n", "hello")"#));
+    fleet.write("api/other_test.go", "package main\n\nimport \"testing\"\n\nfunc TestIt(t *testing.T) {}\n");
+    let restart = fleet.orchestra(&["restart"]).exits(1);
+    let api = fleet.service("api");
+    let error = api["build"]["error"].as_str().unwrap();
+    // Which column it names differs from one Go to the next.
+    assert!(error.starts_with("api/main.go:9:"), "{error}");
+    assert!(error.ends_with(": fmt.Printf format %d has arg \"hello\" of wrong type string"), "{error}");
+    assert!(restart.stderr.contains(error), "{}", restart.stderr);
+    assert_eq!(api["build"]["state"], "failed");
+    assert_eq!(api["build"]["problems"][0]["line"], 9);
+    assert_eq!((fleet.pid("api.1"), &api["state"]), (pid, &json!("ready")));
+
+    fleet.write("api/service.yml", "build: {debug: false}\n");
+    fleet.orchestra(&["restart"]).ok();
+    assert_eq!(fleet.lines(&["api"]).last().map(String::as_str), Some("%!d(string=hello)"));
+    // Nothing has changed about the code; it is wanted again.
+    fleet.write("api/service.yml", "build: {vet: true}\n");
+    fleet.orchestra(&["build"]).exits(1);
+}

@@ -255,3 +255,69 @@ fn acceptance_tests_get_the_fleet_and_leave_what_was_up() {
     assert_eq!((fleet.pid("up.1"), fleet.service("down")["desired"].clone()), (pid, json!("down")));
     assert_eq!(fleet.instance("down.1")["pid"], Value::Null);
 }
+
+/// A service that answers with what `lib` makes of the path, and ends as `end` says when it is asked to.
+fn counted(end: &str) -> String {
+    format!(
+        "package main\n\nimport (\n\t\"fmt\"\n\t\"net\"\n\t\"os\"\n\t\"os/signal\"\n\t\"syscall\"\n\n\t\"ex.com/m/lib\"\n)\n\n\
+         func main() {{\n\tasked := make(chan os.Signal, 1)\n\t{end}\n\tgo func() {{\n\t\t<-asked\n\t\tos.Exit(0)\n\t}}()\n\
+         \tlistener, err := net.Listen(\"tcp\", \"127.0.0.1:\"+os.Getenv(\"PORT\"))\n\tif err != nil {{\n\t\tpanic(err)\n\t}}\n\
+         \tfor {{\n\t\tconn, err := listener.Accept()\n\t\tif err != nil {{\n\t\t\tpanic(err)\n\t\t}}\n\
+         \t\tfmt.Fprint(conn, lib.Double(21))\n\t\tconn.Close()\n\t}}\n}}\n\nvar _ = signal.Notify\nvar _ = syscall.SIGTERM\n"
+    )
+}
+
+#[test]
+fn acceptance_tests_are_measured_in_the_services_they_reach() {
+    let fleet = module();
+    let ports = [fleet.port(), fleet.port()];
+    let yaml = "test: {acceptance: {package: ./acceptance, tags: [acceptance]}}\n";
+    for ((name, end), port) in
+        [("api", "signal.Notify(asked, syscall.SIGTERM)"), ("web", "_ = asked")].into_iter().zip(ports)
+    {
+        fleet.write(&format!("{name}/main.go"), counted(end));
+        fleet.write(&format!("{name}/service.yml"), format!("port: {port}\n{yaml}"));
+        let source = "//go:build acceptance\n\npackage acceptance\n\nimport (\n\t\"io\"\n\t\"net\"\n\t\"os\"\n\t\"testing\"\n)\n\nfunc TestAnswer(t *testing.T) {\n\tconn, err := net.Dial(\"tcp\", \"127.0.0.1:\"+os.Getenv(\"PORT\"))\n\tif err != nil {\n\t\tt.Fatal(err)\n\t}\n\tanswer, _ := io.ReadAll(conn)\n\tif string(answer) != \"42\" {\n\t\tt.Fatal(string(answer))\n\t}\n}\n";
+        fleet.write(&format!("{name}/acceptance/fleet_test.go"), source);
+    }
+    let service = |report: &Value, name: &str| {
+        let all = report["services"].as_array().unwrap();
+        all.iter().find(|service| service["name"] == name).unwrap().clone()
+    };
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let report = fleet.orchestra(&["test", "--acceptance", "--cover", "-o", "json"]).ok().json();
+    let (api, web) = (service(&report, "api"), service(&report, "web"));
+    // The branch of `lib` that a negative number takes, and what happens on errors, never run.
+    let covered = api["acceptance_coverage"].as_f64().unwrap_or_else(|| panic!("{api}"));
+    assert!(covered > 60.0 && covered < 100.0, "{api}");
+    assert_eq!(report["acceptance_coverage"], api["acceptance_coverage"]);
+    assert_eq!(
+        (&web["acceptance_coverage"], text(&web["not_measured"]).contains("SIGTERM")),
+        (&Value::Null, true),
+        "{web}"
+    );
+    let profile = fs::read_to_string(fleet.path(&text(&report["acceptance_profile"]))).unwrap();
+    let ran = |place: &str| {
+        let lines: Vec<_> = profile.lines().filter(|line| line.starts_with(place)).collect();
+        assert!(!lines.is_empty(), "{profile}");
+        lines.iter().any(|line| !line.ends_with(" 0"))
+    };
+    assert!(ran("ex.com/m/lib/lib.go:7") && !ran("ex.com/m/lib/lib.go:4"), "{profile}");
+    assert!(fleet.processes().is_empty(), "{:?}", fleet.processes());
+    let left = fs::read_dir(fleet.path(".orchestra/state/tests")).unwrap().map(|entry| entry.unwrap().path());
+    assert!(
+        left.into_iter().all(|path| path.extension().is_some_and(|end| end == "json")),
+        "what was measured is gone"
+    );
+
+    // What is up stays as it is, and is not measured; what people run is not what was measured.
+    fleet.orchestra(&["start", "api"]).ok();
+    let (pid, id) = (fleet.pid("api.1"), fleet.service("api")["build"]["id"].clone());
+    let told = fleet.orchestra(&["test", "--acceptance", "--cover"]).ok().stdout;
+    assert!(told.contains("COVERED BY ACCEPTANCE TESTS") && told.contains("orchestra stop api"), "{told}");
+    assert_eq!((fleet.pid("api.1"), &fleet.service("api")["build"]["id"]), (pid, &id));
+    fleet.orchestra(&["start"]).ok();
+    assert_eq!(fleet.pid("api.1"), pid);
+    let web = fs::read_link(format!("/proc/{}/exe", fleet.pid("web.1")));
+    assert!(web.map_or(cfg!(not(target_os = "linux")), |exe| exe == fleet.path(".orchestra/bin/web")));
+}

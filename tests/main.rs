@@ -8,12 +8,14 @@
 
 mod cli_build;
 mod cli_change;
+mod cli_debug;
 mod cli_env;
 mod cli_files;
 mod cli_logs;
 mod cli_policy;
 mod cli_ps;
 mod cli_real;
+mod cli_rerun;
 mod cli_shop;
 mod cli_start;
 mod cli_stop;

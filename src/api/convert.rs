@@ -12,6 +12,7 @@ use super::wire;
 use crate::error::{Error, Kind};
 use crate::project::Project;
 use crate::project::file::Strays;
+use crate::store::intent;
 use crate::strays::Stray;
 use crate::supervisor::snapshot::{BuildView, ExitView, InstanceView, Rerun, ServiceView, Settled, Shown};
 use crate::supervisor::{Explanation, Request, StartFlags, Verb};
@@ -92,8 +93,24 @@ fn start_flags(from: &wire::Request) -> Result<StartFlags, Error> {
         env: entries(&flags.env)?,
         scale,
         race: flags.race,
+        cover: flags
+            .cover
+            .iter()
+            .map(|(name, cover)| Ok((service_name(name)?, self::cover(cover)?)))
+            .collect::<Result<_, Error>>()?,
+        debug: flags.debug.iter().map(|name| service_name(name)).collect::<Result<_, Error>>()?,
         port_offset: flags.port_offset,
+        rerun: flags.rerun,
+        test: flags.test,
     })
+}
+
+fn cover(from: &wire::Cover) -> Result<intent::Cover, Error> {
+    let is_name = !from.folder.is_empty() && !from.folder.contains('/') && from.folder != ".." && from.folder != ".";
+    match is_name {
+        true => Ok(intent::Cover { folder: from.folder.clone(), packages: from.packages.clone() }),
+        false => Err(Error::usage("`cover` needs the name of a folder")),
+    }
 }
 
 fn scales(from: &wire::Request) -> Result<BTreeMap<ServiceName, Option<u32>>, Error> {
@@ -171,6 +188,7 @@ pub fn service(view: &ServiceView) -> wire::Service {
         state: view.state().word().into(),
         build: view.build.as_ref().map(build),
         test: None,
+        rerun: Some(view.rerun),
         instances: view.instances.iter().map(|i| instance(view.kind, i)).collect(),
     }
 }
@@ -417,5 +435,14 @@ mod tests {
         assert!(ask(Ask::Start, |r| r.scale = [("api".to_owned(), None)].into()).is_err());
         assert!(ask(Ask::Start, |r| r.caller.env = vec![wire::Bytes::Text("novalue".into())]).is_err());
         assert!(ask(Ask::Stop, |_| ()).is_ok());
+    }
+
+    #[test]
+    fn flags_of_start_arrive() {
+        let mut from = wire::Request::default();
+        from.start.rerun = Some(false);
+        from.start.test = true;
+        let Ok(Request { verb: Verb::Start(flags), .. }) = request(Ask::Start, &from) else { panic!("refused") };
+        assert_eq!((flags.rerun, flags.test), (Some(false), true));
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn view(service: &str, state: Shown, settled: Settled) -> ServiceView
 
 impl Fake {
     pub(super) fn show(&self, seq: u64, services: Vec<ServiceView>) {
-        self.shown.send_replace(Arc::new(Snapshot { seq, services, notes: Vec::new(), watch_trouble: None }));
+        self.shown.send_replace(Arc::new(Snapshot { seq, services, ..Snapshot::default() }));
     }
 
     /// Accepts the next request; it reaches `services`, from snapshot `from` on.
@@ -66,7 +66,7 @@ impl Fake {
         match self.commands.recv().await {
             Some(Command::Request(request, reply)) => {
                 let services = services.iter().map(|s| name(s)).collect();
-                reply.send(Ok(Accepted { services, notes: vec!["noted".into()], from })).unwrap();
+                reply.send(Ok(Accepted { services, notes: vec!["noted".into()], from, armed: None })).unwrap();
                 *request
             }
             other => panic!("{other:?}"),

@@ -7,9 +7,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::convert::{Ask, state_line};
+use super::told::Told;
 use super::wire::{Failure, Progress};
 use crate::supervisor::Accepted;
-use crate::supervisor::snapshot::{BuildState, Note, ServiceView, Settled, Shown, Snapshot};
+use crate::supervisor::snapshot::{BuildState, ServiceView, Settled, Shown, Snapshot};
 use crate::worker::Trouble;
 use std::sync::Arc;
 
@@ -24,9 +25,10 @@ pub struct Follow {
     order: Vec<String>,
     waits: BTreeSet<String>,
     from: u64,
+    /// Over only once this watch is armed.
+    armed: Option<u64>,
     said: BTreeMap<String, Progress>,
-    /// The number of the newest note that was told.
-    told: u64,
+    news: Told,
 }
 
 /// Where one service of a request is.
@@ -47,8 +49,9 @@ impl Follow {
             waits: order.iter().cloned().collect(),
             order,
             from: accepted.from,
+            armed: accepted.armed,
             said: BTreeMap::new(),
-            told: 0,
+            news: Told::default(),
         }
     }
 
@@ -56,6 +59,10 @@ impl Follow {
     pub fn observe(&mut self, snapshot: &Snapshot, elapsed: Duration) -> (Vec<Progress>, Option<Progress>) {
         if snapshot.seq < self.from {
             return (Vec::new(), None);
+        }
+        if self.said.is_empty() && matches!(self.ask, Ask::Stop | Ask::Kill) {
+            // These work with the configuration that is in force, whatever is wrong with a newer one.
+            self.news.pass_over(snapshot);
         }
         let mut lines = Vec::new();
         for view in snapshot.services.iter().filter(|v| self.waits.contains(v.name.as_str())) {
@@ -66,25 +73,17 @@ impl Follow {
                 lines.push(line);
             }
         }
-        lines.extend(self.notes(snapshot));
-        let over = self.ask == Ask::Kill || self.places(snapshot).all(|(_, place)| !matches!(place, Place::Pending(_)));
+        let waits = &self.waits;
+        lines.extend(self.news.news(snapshot, self.from, |name| waits.contains(name)));
+        let is_settled = || self.places(snapshot).all(|(_, place)| !matches!(place, Place::Pending(_)));
+        let over = self.ask == Ask::Kill || self.is_armed(snapshot) && is_settled();
         let end = over.then(|| Progress::End { error: self.verdict(snapshot) });
         (lines, end)
     }
 
-    /// What is new to read about its services; what was said before the request came was for others.
-    fn notes(&mut self, snapshot: &Snapshot) -> Vec<Progress> {
-        let is_new = |note: &&Note| {
-            note.number > self.told && note.seq >= self.from && self.waits.contains(note.service.as_str())
-        };
-        let lines = snapshot
-            .notes
-            .iter()
-            .filter(is_new)
-            .map(|note| Progress::Note { message: format!("{}: {}", note.service, note.message) });
-        let lines = lines.collect();
-        self.told = snapshot.notes.last().map_or(self.told, |note| note.number);
-        lines
+    /// No edit is missed from now on, where that was asked for.
+    fn is_armed(&self, snapshot: &Snapshot) -> bool {
+        self.armed.is_none_or(|number| snapshot.armed >= number)
     }
 
     /// The end when time is up.
@@ -100,6 +99,9 @@ impl Follow {
                 Place::Failed(why) | Place::Blocked(why) => details.push(format!("{name}: {why}")),
                 Place::Met => {}
             }
+        }
+        if !self.is_armed(snapshot) {
+            details.push("edits are not watched for yet: what the services are made of is not known so far".to_owned());
         }
         let message = match late.as_slice() {
             [] => format!("`{}` took longer than {limit:?}", self.ask.word()),
@@ -290,7 +292,8 @@ pub async fn run(
     }
 }
 
-/// Tells every change of the named services (of all, when none is named) until the reader goes away or the supervisor ends.
+/// Tells every change of the named services (of all, when none is named), and what there is to read about them from now on, until the reader goes away
+/// or the supervisor ends.
 pub async fn watch_states(
     names: BTreeSet<String>,
     mut snapshots: watch::Receiver<Arc<Snapshot>>,
@@ -298,6 +301,8 @@ pub async fn watch_states(
 ) {
     let began = Instant::now();
     let mut said: BTreeMap<String, Progress> = BTreeMap::new();
+    let mut told = Told::known(&snapshots.borrow());
+    let concerns = |name: &str| names.is_empty() || names.contains(name);
     let mut beat = tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
     let mut wake = Wake::News;
     loop {
@@ -306,13 +311,14 @@ pub async fn watch_states(
             Wake::Beat => send.push(None),
             Wake::News | Wake::Gone | Wake::TimeUp => {
                 let snapshot = snapshots.borrow_and_update().clone();
-                for view in snapshot.services.iter().filter(|v| names.is_empty() || names.contains(v.name.as_str())) {
+                for view in snapshot.services.iter().filter(|view| concerns(view.name.as_str())) {
                     let line = state_line(view, began.elapsed());
                     if !said.get(view.name.as_str()).is_some_and(|last| same(last, &line)) {
                         said.insert(view.name.to_string(), line.clone());
                         send.push(Some(line));
                     }
                 }
+                send.extend(told.news(&snapshot, 0, concerns).into_iter().map(Some));
             }
         }
         for line in send {
@@ -341,17 +347,18 @@ async fn until(deadline: Option<Instant>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::supervisor::snapshot::Note;
     use crate::task::id::ServiceName;
 
     #[test]
     fn notes_are_told_once_and_to_whom_they_concern() {
         let name = |text: &str| ServiceName::fold(text).unwrap();
-        let accepted = Accepted { services: vec![name("api")], notes: Vec::new(), from: 5 };
+        let accepted = Accepted { services: vec![name("api")], notes: Vec::new(), from: 5, armed: None };
         let note =
             |number, seq, service| Note { number, seq, service: name(service), message: format!("note {number}") };
         let mut follow = Follow::new(Ask::Start, &accepted);
         let mut told = |notes: Vec<Note>| {
-            let snapshot = Snapshot { seq: 7, services: Vec::new(), notes, watch_trouble: None };
+            let snapshot = Snapshot { seq: 7, notes, ..Snapshot::default() };
             let (lines, _) = follow.observe(&snapshot, Duration::ZERO);
             let message = |line: Progress| match line {
                 Progress::Note { message } => message,
@@ -363,5 +370,44 @@ mod tests {
         assert_eq!(told(vec![note(1, 4, "api"), note(2, 6, "web"), note(3, 6, "api")]), ["api: note 3"]);
         assert!(told(vec![note(2, 6, "web"), note(3, 6, "api")]).is_empty());
         assert_eq!(told(vec![note(3, 6, "api"), note(4, 7, "api")]), ["api: note 4"]);
+    }
+
+    #[test]
+    fn a_start_is_over_once_its_watch_is_armed() {
+        let accepted = Accepted { services: Vec::new(), notes: Vec::new(), from: 5, armed: Some(2) };
+        let mut follow = Follow::new(Ask::Start, &accepted);
+        let mut is_over = |seq, armed| {
+            let snapshot = Snapshot { seq, armed, ..Snapshot::default() };
+            follow.observe(&snapshot, Duration::ZERO).1.is_some()
+        };
+        assert!(!is_over(4, 2) && !is_over(5, 1));
+        assert!(is_over(6, 2));
+        let Progress::End { error: Some(late) } = follow.timed_out(&Snapshot::default(), Duration::from_secs(1)) else {
+            panic!("no error")
+        };
+        assert!(late.details[0].starts_with("edits are not watched for yet"), "{late:?}");
+    }
+
+    #[test]
+    fn a_broken_configuration_is_told_line_by_line_and_so_is_its_mending() {
+        let accepted = Accepted { services: Vec::new(), notes: Vec::new(), from: 1, armed: Some(9) };
+        let broken = || Some(Arc::new(vec!["it is broken".to_owned(), "api/service.yml:1:1: no".to_owned()]));
+        let told = |follow: &mut Follow, config_trouble| {
+            let snapshot = Snapshot { seq: 1, config_trouble, ..Snapshot::default() };
+            let message = |line: Progress| match line {
+                Progress::Note { message } => message,
+                other => panic!("{other:?}"),
+            };
+            follow.observe(&snapshot, Duration::ZERO).0.into_iter().map(message).collect::<Vec<_>>()
+        };
+        let mut start = Follow::new(Ask::Start, &accepted);
+        assert!(told(&mut start, None).is_empty());
+        assert_eq!(told(&mut start, broken()), ["it is broken", "api/service.yml:1:1: no"]);
+        assert!(told(&mut start, broken()).is_empty());
+        assert_eq!(told(&mut start, None), ["the configuration is in order again, and in force"]);
+        assert!(
+            told(&mut Follow::new(Ask::Stop, &accepted), broken()).is_empty(),
+            "a stop works with what is in force"
+        );
     }
 }

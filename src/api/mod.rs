@@ -11,6 +11,7 @@ pub mod lock;
 pub mod openapi;
 pub mod server;
 mod stream;
+mod told;
 pub mod wire;
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use crate::config::problem;
 use crate::error::{Error, Kind};
 use crate::project::load::{LoadOptions, load};
 use crate::strays;
+use crate::supervisor::snapshot::Snapshot;
 use crate::supervisor::{Command, Handle};
 use crate::sys::family::{self, Doing, Table};
 use crate::sys::home::Home;
@@ -112,7 +113,7 @@ impl Server {
                 pid: Some(std::process::id()),
                 uptime_ms: u64::try_from(self.started.elapsed().as_millis()).ok(),
                 version: Some(VERSION.into()),
-                trouble: None,
+                trouble: trouble_of(&snapshot),
             },
             services,
         })
@@ -167,6 +168,14 @@ impl Server {
         self.leaving.notify_one();
         Ok(wire::Leaving { pid: std::process::id() })
     }
+}
+
+/// What a person should know beside the services, in one line: of the configuration's trouble the first place.
+fn trouble_of(snapshot: &Snapshot) -> Option<String> {
+    let first = |lines: &Arc<Vec<String>>| lines.iter().take(2).map(String::as_str).collect::<Vec<_>>().join(": ");
+    let all = [snapshot.config_trouble.as_ref().map(first), snapshot.watch_trouble.clone()];
+    let all: Vec<String> = all.into_iter().flatten().collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 /// What anyone can see of a run from outside: whoever asks learns it at once, not at the next regular look.

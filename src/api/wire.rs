@@ -51,7 +51,8 @@ pub struct Supervisor {
     /// The version of the program it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// One sentence where it runs and does not answer: then the files did.
+    /// One sentence: it runs and does not answer, so that the files did (then `uptime_ms` is null); or the newest configuration is not in force, or
+    /// watching for edits suffers from something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
 }
@@ -73,6 +74,9 @@ pub struct Service {
     pub build: Option<Build>,
     /// The newest test; null where none ran.
     pub test: Option<serde_json::Value>,
+    /// It is built and swapped at each save. Earlier versions leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerun: Option<bool>,
     /// Every copy.
     pub instances: Vec<Instance>,
 }
@@ -301,9 +305,30 @@ pub struct StartFlags {
     /// Build with the race detector.
     #[serde(default)]
     pub race: bool,
+    /// Services to build for a debugger and run below it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub debug: Vec<String>,
+    /// Services to build so that they count which of their statements run; not kept by the next `start`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cover: BTreeMap<String, Cover>,
     /// Added to every fixed host port.
     #[serde(default)]
     pub port_offset: Option<i32>,
+    /// Build and swap at each save, or no longer; left out: as it is. It holds for what the selected depend on, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerun: Option<bool>,
+    /// Tests must pass before a copy is started or replaced.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub test: bool,
+}
+
+/// What is counted of a running service, and where.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Cover {
+    /// A folder's name: below the project's state, for tests.
+    pub folder: String,
+    /// Import paths of the packages that are counted.
+    pub packages: Vec<String>,
 }
 
 /// One line of the answer to a request.

@@ -180,6 +180,7 @@ mod tests {
             "orchestra start --scale api",
             "orchestra start --timeout soon",
             "orchestra start -e novalue",
+            "orchestra start --rerun=perhaps",
             "orchestra kill",
             "orchestra kill -s NONSENSE api",
             "orchestra scale api",
@@ -197,6 +198,8 @@ mod tests {
         for line in [
             "orchestra",
             "orchestra start api.2 a* team=pay -al --no-deps --no-vendors --scale api=3 -e A=b=c --race --timeout 1m30s --port-offset 100",
+            "orchestra start --rerun api --test",
+            "orchestra start --rerun=false api",
             "orchestra stop --timeout 0",
             "orchestra restart api -a -l",
             "orchestra kill -s SIGQUIT api web.1",

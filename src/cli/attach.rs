@@ -67,7 +67,7 @@ pub(super) async fn end(context: &Context, place: &Place, asked: &Request, signa
     Err(change::interrupted("interrupted"))
 }
 
-/// Tells every change of state until the supervisor ends, which it does when nothing runs any more.
+/// Tells every change of state, and what else there is to read, until the supervisor ends, which it does when nothing runs any more.
 async fn watch(context: &Context, place: &Place) -> Result<(), Error> {
     let mut show = Show::events(context.output.clone());
     loop {
@@ -100,7 +100,7 @@ async fn watch(context: &Context, place: &Place) -> Result<(), Error> {
 async fn tell(client: Client, show: &mut Show) -> Result<(), Error> {
     let mut lines = client.events(&[]).await?;
     while let Some(line) = lines.next().await? {
-        if matches!(line, Progress::State { .. }) {
+        if matches!(line, Progress::State { .. } | Progress::Note { .. }) {
             show.line(&line)?;
         }
     }

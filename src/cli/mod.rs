@@ -8,6 +8,7 @@ mod change;
 mod complete;
 mod completions;
 mod context;
+mod debugger;
 pub mod doctor;
 mod export;
 mod facts;
@@ -63,6 +64,11 @@ pub fn run(argv: Vec<OsString>) -> Result<(), Kind> {
     let context = Context { output: Output::new(cli.global.output, cli.global.color), global: cli.global };
     dispatch(&context, cli.command.unwrap_or(Command::Ps(ps::Args::default())))
         .map_err(|error| context.output.failed(&error))
+}
+
+/// Runs a service below a debugger, with that one's command line. The exit code is the service's.
+pub fn debug(argv: &[OsString]) -> std::process::ExitCode {
+    debugger::run(argv)
 }
 
 fn dispatch(context: &Context, command: Command) -> Result<(), Error> {

@@ -79,6 +79,9 @@ fn by_name(ps: &Ps, selectors: &[String]) -> Result<Selection, Error> {
     Ok(chosen)
 }
 
+/// So many watched services are named one by one.
+const WATCHED: usize = 6;
+
 const COLUMNS: [(&str, Side); 9] = [
     ("NAME", Side::Left),
     ("STATE", Side::Left),
@@ -118,12 +121,32 @@ fn render(ps: &Ps, clock: &Clock, limit: Option<usize>, color: bool) -> String {
     let rows: Vec<Row> = ps.services.iter().flat_map(|service| rows(service, clock)).collect();
     let mut out = table::render(&COLUMNS, &rows, &[0, 3], limit, color);
     if let Some(trouble) = &ps.supervisor.trouble {
-        let line = format!("{}; this is what its files say", text::clean(trouble));
+        // One that answers has an uptime.
+        let who = if ps.supervisor.uptime_ms.is_some() { "" } else { "; this is what its files say" };
+        let line = format!("{}{who}", text::clean(trouble));
         out.push_str(&format!("{}\n", Paint::Red.on(&line, color)));
     } else if !ps.supervisor.running {
         out.push_str(&format!("{}\n", Paint::Dim.on("no supervisor runs", color)));
     }
+    if let Some(words) = watched(ps) {
+        out.push_str(&format!("{}\n", Paint::Dim.on(&words, color)));
+    }
     out
+}
+
+/// Who is built and swapped at each save; `None` where nobody is, or nobody watches.
+fn watched(ps: &Ps) -> Option<String> {
+    let is_on = |service: &&Service| service.rerun == Some(true);
+    let on: Vec<String> =
+        ps.services.iter().filter(is_on).map(|service| text::clean(&service.name).into_owned()).collect();
+    let up = ps.services.iter().filter(|service| service.desired != "down").count();
+    match on.len() {
+        _ if ps.supervisor.uptime_ms.is_none() => None,
+        0 => None,
+        n if n == up => Some("edits are watched for: all".to_owned()),
+        n if n > WATCHED => Some(format!("edits are watched for: {n} of {up}")),
+        _ => Some(format!("edits are watched for: {}", on.join(", "))),
+    }
 }
 
 fn rows(service: &Service, clock: &Clock) -> Vec<Row> {
@@ -252,7 +275,7 @@ mod tests {
     fn service(name: &str, state: &str, instances: Vec<Instance>) -> Service {
         let (name, state, scale) = (name.to_owned(), state.to_owned(), instances.len() as u32);
         let (kind, desired) = ("service".to_owned(), "up".to_owned());
-        Service { name, kind, desired, scale, state, build: None, test: None, instances }
+        Service { name, kind, desired, scale, state, build: None, test: None, rerun: None, instances }
     }
 
     fn ps() -> Ps {
@@ -332,6 +355,24 @@ mod tests {
         api   idle     -  -             -    -    -    -  -
         no supervisor runs
         ");
+    }
+
+    #[test]
+    fn who_is_watched_and_what_is_wrong_stands_below() {
+        let now = Clock { now: "2026-01-02T03:04:05Z".parse().unwrap(), age: |_| None };
+        let last = |ps: &Ps| render(ps, &now, None, false).lines().last().unwrap().to_owned();
+        let mut some = ps();
+        some.services.truncate(2);
+        some.services[0].rerun = Some(true);
+        some.services[1].rerun = Some(false);
+        assert_eq!(last(&some), "edits are watched for: api");
+        some.services[1].desired = "down".into();
+        assert_eq!(last(&some), "edits are watched for: all");
+        some.services[0].rerun = Some(false);
+        some.supervisor.trouble = Some("the configuration has a problem: api/service.yml:1:1: no".into());
+        assert_eq!(last(&some), "the configuration has a problem: api/service.yml:1:1: no");
+        some.supervisor.uptime_ms = None;
+        assert!(last(&some).ends_with("no; this is what its files say"));
     }
 
     #[test]

@@ -18,7 +18,8 @@ use crate::error::Error;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  orchestra start                   everything\n  orchestra start api worker        these, and what they depend on\n  \
-    orchestra start '~batch'          everything but batch\n  orchestra start -al api           stay in front and follow the logs; Ctrl-C stops api"
+    orchestra start '~batch'          everything but batch\n  \
+    orchestra start --rerun           build and swap at each save\n  orchestra start -al api           stay in front and follow the logs; Ctrl-C stops api"
 )]
 pub(super) struct Args {
     #[command(flatten)]
@@ -43,6 +44,15 @@ pub(super) struct Args {
     /// Build with the race detector
     #[arg(long)]
     race: bool,
+    /// Build and swap at each save, for these and what they depend on, until they are stopped; =false turns it off
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    rerun: Option<bool>,
+    /// Tests must pass before an instance is started or replaced, until it is stopped
+    #[arg(long)]
+    test: bool,
+    /// Build this service for a debugger and run it below `dlv`, on a port of its own, until it is stopped; may be given again
+    #[arg(long, value_name = "S")]
+    debug: Vec<String>,
     /// Added to every fixed host port
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     port_offset: Option<i32>,
@@ -63,6 +73,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let place = context.place()?;
     let project = context.load(&place)?;
     check(&project, &args.select.all())?;
+    check(&project, &args.debug)?;
     let mut asked = request::of(context, &place, args.select.all());
     asked.scale = args.scale.iter().map(|(name, number)| (name.clone(), Some(*number))).collect::<BTreeMap<_, _>>();
     asked.timeout_ms = Some(u64::try_from(args.timeout.as_millis()).unwrap_or(u64::MAX));
@@ -71,7 +82,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         no_vendors: args.no_vendors,
         env: args.env.iter().map(|(key, value)| convert::env_entry(key.as_ref(), value.as_ref())).collect(),
         race: args.race,
+        debug: args.debug.clone(),
+        cover: BTreeMap::new(),
         port_offset: args.port_offset,
+        rerun: args.rerun,
+        test: args.test,
     };
     asked.strays = strays::ask(context, &place, &project, &asked.select)?;
     hooks::around(&context.output, &place, Some(&project), "start", || {

@@ -10,6 +10,7 @@ use super::{answers, hooks, request};
 use crate::api::client;
 use crate::api::convert::Ask;
 use crate::api::launch::Launcher;
+use crate::api::lock;
 use crate::api::wire::Request;
 use crate::config::values;
 use crate::error::Error;
@@ -87,7 +88,11 @@ async fn end(context: &Context, place: &Place, asked: &Request, grace: Option<Du
     }
     // A part is stopped by a supervisor, which knows the order and keeps what is wanted: one is started that takes over.
     if pid.is_none() && asked.select.is_empty() {
-        return without_supervisor(context, place, grace, &mut signals).await;
+        without_supervisor(context, place, grace, &mut signals).await?;
+        // A shim may have brought a supervisor back meanwhile: it goes, too.
+        if !lock::is_held(&place.home)? {
+            return Ok(());
+        }
     }
     let mut by = None;
     let warned = (Some(WARNING), &mut by);

@@ -21,6 +21,7 @@ use crate::supervisor::snapshot::Snapshot;
 use crate::supervisor::{self, Command, Handle, Request, Verb};
 use crate::sys::fd;
 use crate::sys::home::Home;
+use crate::sys::os;
 use crate::task::spec::Caller;
 use crate::worker::Trouble;
 
@@ -42,6 +43,7 @@ pub(super) fn run(args: &[OsString]) -> Result<(), Kind> {
 fn begin(args: &[OsString]) -> Result<(), Error> {
     launch::detach()?;
     fd::raise_limit();
+    os::share_one_heap();
     let root = args.first().ok_or_else(|| Error::usage("`__supervisor` needs the root of a project"))?;
     let prepared = prepare(Path::new(root));
     match prepared {

@@ -1,6 +1,11 @@
 //! Coverage profiles: how many statements there are in each package, and how many of them ran.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
+use std::path::Path;
+
+use crate::services::build::{CommandLine, find_go};
+use crate::task::outcome::BuildFailure;
 
 /// Statements of one package.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,6 +20,15 @@ impl Statements {
     /// In percent; `None` where there is no statement.
     pub fn percent(self) -> Option<f64> {
         (self.total > 0).then(|| self.covered as f64 * 100.0 / self.total as f64)
+    }
+}
+
+impl std::ops::Add for Statements {
+    type Output = Statements;
+
+    fn add(mut self, other: Statements) -> Statements {
+        self += other;
+        self
     }
 }
 
@@ -43,6 +57,41 @@ pub fn read(profile: &str) -> BTreeMap<String, Statements> {
     out
 }
 
+/// Several profiles, one after another, as one: each block once, with the sum of what was counted.
+pub fn merge(profiles: &str) -> String {
+    let mut blocks: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    for (place, statements, count) in profiles.lines().filter_map(block) {
+        let known = blocks.entry(place).or_insert((statements, 0));
+        known.1 = known.1.saturating_add(count);
+    }
+    let mut out = "mode: atomic\n".to_owned();
+    for (place, (statements, count)) in blocks {
+        out.push_str(&format!("{place} {statements} {count}\n"));
+    }
+    out
+}
+
+/// The command line that makes a profile, `output`, of what a program has counted into `data`.
+pub fn profile(env: &[(OsString, OsString)], data: &Path, output: &Path) -> Result<CommandLine, BuildFailure> {
+    let go = find_go(env)?;
+    let flag = |name: &str, path: &Path| {
+        let mut flag = OsString::from(name);
+        flag.push(path);
+        flag
+    };
+    let mut argv: Vec<OsString> = vec![go.into()];
+    argv.extend(["tool", "covdata", "textfmt"].map(OsString::from));
+    argv.extend([flag("-i=", data), flag("-o=", output)]);
+    Ok(CommandLine { argv, dir: data.to_owned(), env: env.to_vec() })
+}
+
+/// Whether a program has written what it counted into `data`, as it does when it ends by itself.
+pub fn has_counted(data: &Path) -> bool {
+    // A folder that cannot be read holds nothing for us.
+    let entries = std::fs::read_dir(data).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| entry.file_name().as_encoded_bytes().starts_with(b"covcounters."))
+}
+
 /// `ex.com/a/x.go:3.14,5.2 2 1`: the place, how many statements, how often.
 fn block(line: &str) -> Option<(&str, u64, u64)> {
     let (rest, count) = line.rsplit_once(' ')?;
@@ -63,5 +112,23 @@ mod tests {
         assert_eq!(got["ex.com/b"].percent(), Some(0.0));
         assert_eq!(got.len(), 2);
         assert_eq!(Statements::default().percent(), None);
+    }
+
+    #[test]
+    fn several_profiles_are_one() {
+        let profiles = "mode: atomic\nex.com/b/b.go:1.1,2.2 2 3\nmode: atomic\nex.com/a/x y.go:1.1,2.2 1 0\nex.com/b/b.go:1.1,2.2 2 4\n";
+        let merged = merge(profiles);
+        assert_eq!(merged, "mode: atomic\nex.com/a/x y.go:1.1,2.2 1 0\nex.com/b/b.go:1.1,2.2 2 7\n");
+        assert_eq!(read(&merged), read(profiles));
+    }
+
+    #[test]
+    fn what_a_program_writes_when_it_ends_is_seen() {
+        let temp = tempfile::tempdir().unwrap();
+        assert!(!has_counted(&temp.path().join("none")));
+        std::fs::write(temp.path().join("covmeta.1f"), "").unwrap();
+        assert!(!has_counted(temp.path()), "this is written when it begins");
+        std::fs::write(temp.path().join("covcounters.1f.8.9"), "").unwrap();
+        assert!(has_counted(temp.path()));
     }
 }

@@ -8,10 +8,10 @@ use tokio::sync::{mpsc, watch};
 use super::collect::{Collector, Keep, News};
 use super::plan::{Job, Options};
 use super::results::{PackageResult, State};
-use super::run::{self, Stop};
 use crate::rerun::list::Query;
 use crate::rerun::listing::{Answer, Listing};
 use crate::services::problems;
+use crate::services::run::{self, Stop};
 use crate::sys::child::End;
 use crate::task::outcome::BuildFailure;
 

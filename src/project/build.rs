@@ -11,7 +11,9 @@ use super::check::{Package, package_folder};
 use super::settings::Hash;
 use crate::config::env::{Layers, Origin, Variable};
 use crate::config::problem::Problem;
+use crate::services::dlv;
 use crate::services::spec::{Program, ServiceConfig};
+use crate::store::intent::Cover;
 use crate::task::id::{BuildKey, ServiceName};
 
 /// A build with all but its output's name.
@@ -25,12 +27,25 @@ pub struct Build {
     pub package: String,
     /// All flags.
     pub flags: Vec<String>,
+    /// `go vet` after it.
+    pub vet: bool,
     /// Over the service's environment.
     env: BTreeMap<OsString, OsString>,
 }
 
+/// What the command line adds to a build.
+#[derive(Clone, Debug, Default)]
+pub struct Extra {
+    /// The race detector.
+    pub race: bool,
+    /// For a debugger, whatever the file says.
+    pub debug: bool,
+    /// Counting of statements.
+    pub cover: Option<Cover>,
+}
+
 /// The build of a service; `None` where it runs another program.
-pub fn of(config: &ServiceConfig, layers: &Layers<'_>, race: bool) -> Result<Option<Build>, Vec<Problem>> {
+pub fn of(config: &ServiceConfig, layers: &Layers<'_>, extra: &Extra) -> Result<Option<Build>, Vec<Problem>> {
     let Program::Go(package) = &config.program else { return Ok(None) };
     let mut problems = Vec::new();
     let ldflags = match config.build.ldflags.as_ref().map(|template| layers.fill_text(template)) {
@@ -62,13 +77,14 @@ pub fn of(config: &ServiceConfig, layers: &Layers<'_>, race: bool) -> Result<Opt
         Package::Folder(folder) => (folder, ".".to_owned()),
         Package::Import(path) => (config.folder.clone(), path),
     };
-    let flags = flags(config, ldflags.as_deref(), race);
+    let flags = flags(config, ldflags.as_deref(), extra);
     let key = key(config, (&dir, &package), &flags, &relevant, &env);
-    Ok(Some(Build { key, dir, package, flags, env }))
+    Ok(Some(Build { key, dir, package, flags, vet: config.build.vet, env }))
 }
 
-fn flags(config: &ServiceConfig, ldflags: Option<&str>, race: bool) -> Vec<String> {
+fn flags(config: &ServiceConfig, ldflags: Option<&str>, extra: &Extra) -> Vec<String> {
     let build = &config.build;
+    let debug = build.debug || extra.debug;
     let mut out = vec!["-buildvcs=false".to_owned()];
     if !build.tags.is_empty() {
         out.push(format!("-tags={}", build.tags.join(",")));
@@ -77,16 +93,21 @@ fn flags(config: &ServiceConfig, ldflags: Option<&str>, race: bool) -> Vec<Strin
     let no_dwarf = build.no_dwarf.then_some("-w");
     let ldflags: Vec<&str> =
         ldflags.into_iter().map(str::trim).chain(no_dwarf).filter(|text| !text.is_empty()).collect();
+    let ldflags = if debug { dlv::link_flags(&ldflags.join(" ")) } else { ldflags.join(" ") };
     if !ldflags.is_empty() {
-        out.push(format!("-ldflags={}", ldflags.join(" ")));
+        out.push(format!("-ldflags={ldflags}"));
     }
-    if build.race || race {
+    if build.race || extra.race {
         out.push("-race".to_owned());
     }
-    if build.debug {
-        out.push("-gcflags=all=-N -l".to_owned());
+    match debug {
+        true => out.extend(dlv::build_flags(&build.flags)),
+        false => out.extend(build.flags.iter().cloned()),
     }
-    out.extend(build.flags.iter().cloned());
+    if let Some(cover) = &extra.cover {
+        out.extend(["-cover", "-covermode=atomic"].map(str::to_owned));
+        out.push(format!("-coverpkg={}", cover.packages.join(",")));
+    }
     out
 }
 
@@ -117,6 +138,8 @@ fn key(
         .each(flags, |hash, flag| hash.text(flag))
         .each(all, |hash, (key, value)| hash.os(key).os(value))
         .each(&config.build.before, |hash, command| hash.each(command, |hash, word| hash.text(word)));
+    // Who has none keeps the key of earlier binaries.
+    let hash = if config.build.vet { hash.text("vet") } else { hash };
     BuildKey(hash.hex())
 }
 

@@ -18,6 +18,10 @@ const MAX_DEPTH: usize = 8;
 pub struct Found {
     /// The folders.
     pub folders: BTreeSet<PathBuf>,
+    /// Those that would be among them with a `service.yml`.
+    pub others: BTreeSet<PathBuf>,
+    /// The folders that were looked into: where one of those may appear or vanish.
+    pub looked: BTreeSet<PathBuf>,
     /// Folders that could not be read.
     pub problems: Vec<Problem>,
 }
@@ -36,9 +40,12 @@ fn walk(root: &Path, at: &Path, parts: &[&str], depth: usize, found: &mut Found)
     let Some((part, rest)) = parts.split_first() else {
         if root.join(at).join(FILE).symlink_metadata().is_ok() {
             found.folders.insert(at.to_owned());
+        } else {
+            found.others.insert(at.to_owned());
         }
         return;
     };
+    found.looked.insert(at.to_owned());
     if *part == "**" {
         walk(root, at, rest, depth, found);
         if depth < MAX_DEPTH {
@@ -130,5 +137,10 @@ mod tests {
         assert_eq!(names(&["api/**"]), "api api/deep");
         std::os::unix::fs::symlink(root, root.join("cmd/up")).unwrap();
         assert_eq!(names(&["cmd/**"]), "cmd/a cmd/b");
+        let globs = ["*", "cmd/*", "tools/x"].map(str::to_owned);
+        let found = folders(root, &globs);
+        let list = |paths: &BTreeSet<PathBuf>| paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>();
+        assert_eq!(list(&found.looked), ["", "cmd"], "`tools` may appear in the project's own folder");
+        assert_eq!(list(&found.others), ["cmd", "cmd/up", "empty"]);
     }
 }

@@ -74,6 +74,7 @@ fn load_from(root: &Path, options: &LoadOptions, kept: Option<&Good>) -> (Projec
         good: Good::default(),
         reader: Reader::default(),
         watch: BTreeSet::new(),
+        discover: BTreeSet::new(),
         names: BTreeMap::new(),
         partial: false,
     };
@@ -96,6 +97,7 @@ struct Loader<'a> {
     good: Good,
     reader: Reader,
     watch: BTreeSet<PathBuf>,
+    discover: BTreeSet<PathBuf>,
     /// Names as parts of variables, with who has them; those of broken files too.
     names: BTreeMap<String, (ServiceName, Place)>,
     /// A file could not be read as a whole, so that what it would have named may seem unknown.
@@ -191,10 +193,14 @@ impl Loader<'_> {
         let mut out = Vec::new();
         let globs = file.discover.clone().unwrap_or_else(|| vec!["*".to_owned()]);
         let found = match self.kept {
-            Some(kept) => discover::Found { folders: kept.folders.clone(), problems: Vec::new() },
+            Some(kept) => discover::Found { folders: kept.folders.clone(), ..discover::Found::default() },
             None => discover::folders(&self.root, &globs),
         };
         self.good.folders.clone_from(&found.folders);
+        self.watch.extend(found.others.iter().map(|folder| self.root.join(folder).join(discover::FILE)));
+        // Joining nothing would leave a slash at the end.
+        let full = |folder: &PathBuf| self.root.join(folder).components().collect();
+        self.discover = found.looked.iter().map(full).collect();
         for problem in found.problems {
             self.reader.push(problem);
         }
@@ -390,6 +396,7 @@ impl Loader<'_> {
             linger: file.linger,
             warnings: Vec::new(),
             watch: Vec::new(),
+            discover: std::mem::take(&mut self.discover),
             good: Good::default(),
         }
     }

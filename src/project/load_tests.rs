@@ -57,7 +57,7 @@ description: Public API
 labels: {team: payments}
 package: .
 dir: .
-build: {flags: [], tags: [], ldflags: "", env: {}, race: false, debug: false, dwarf: true, before: []}
+build: {flags: [], tags: [], ldflags: "", env: {}, race: false, debug: false, dwarf: true, vet: false, before: []}
 args: ["-listen", ":${PORT}"]
 env: {KEY: value}
 env_file: []

@@ -20,7 +20,7 @@ pub mod settings;
 mod test_specs;
 pub mod vendors;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::config::problem::Problem;
@@ -66,6 +66,8 @@ pub struct Project {
     pub warnings: Vec<Problem>,
     /// Every file that was read, or would be where it existed: a change of one changes the project.
     pub watch: Vec<PathBuf>,
+    /// The folders in which the folder of a service may appear or vanish, absolute.
+    pub discover: BTreeSet<PathBuf>,
     /// The texts it was read from.
     pub good: Good,
 }

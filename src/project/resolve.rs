@@ -1,6 +1,6 @@
 //! From a project and a caller to complete specs: environments, ports, argv, probes, builds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,11 +15,13 @@ use super::{Project, Service, gate, settings};
 use crate::config::env::{Layers, Origin, Variable};
 use crate::config::problem::{self, Problem};
 use crate::config::template::Template;
-use crate::services::spec::{ProbeConfig, Program};
+use crate::services::dlv;
+use crate::services::spec::{ProbeConfig, Program, ServiceConfig};
+use crate::store::intent::Cover;
 use crate::sys::home::Home;
 use crate::task::environment::Environment;
 use crate::task::id::{BuildKey, InstanceId, ServiceName, Settings};
-use crate::task::spec::{BuildSpec, Caller, Condition, Kind, Need, Port, RunSpec, ServiceSpec};
+use crate::task::spec::{BuildSpec, Caller, Condition, Kind, Need, Port, Protocol, RunSpec, ServiceSpec};
 
 /// Who asked, and what they had.
 #[derive(Clone, Debug)]
@@ -41,6 +43,12 @@ pub struct Overrides {
     pub env: Vec<(OsString, OsString)>,
     /// Build with the race detector.
     pub race: bool,
+    /// `--test`: as `test.before_start`.
+    pub test: bool,
+    /// Build for a debugger and run below it.
+    pub debug: bool,
+    /// Build it to count which statements run, elsewhere than usual.
+    pub cover: Option<Cover>,
     /// Instead of the project's.
     pub port_offset: Option<i32>,
 }
@@ -114,15 +122,22 @@ pub(super) struct Part<'a> {
     pub(super) caller: Arc<CallerEnv>,
     base: Vec<BasePort>,
     scale: u32,
+    /// A new binary must pass its tests.
+    tested: bool,
     /// The ports of every instance; those of the first also where there is none.
     pub(super) ports: Vec<Vec<Port>>,
+    /// What the command line adds to its build.
+    extra: build::Extra,
+    /// The port of each instance's debugger; empty where there is none.
+    debuggers: Vec<Port>,
 }
 
 /// Everything that the specs of all services share.
 pub(super) struct Resolver<'a> {
     pub(super) project: &'a Project,
     pub(super) bin: PathBuf,
-    race: BTreeSet<ServiceName>,
+    /// Where binaries are that count their statements, and what they count.
+    state: PathBuf,
     shared: Shared,
     pub(super) parts: BTreeMap<ServiceName, Part<'a>>,
     pub(super) builds: BTreeMap<ServiceName, Build>,
@@ -157,12 +172,10 @@ impl<'a> Resolver<'a> {
             found.insert(name.clone(), environment::addresses(name, &ports));
         }
         shared.publish(found);
-        let race =
-            input.overrides.iter().filter(|(_, overrides)| overrides.race).map(|(name, _)| name.clone()).collect();
         Resolver {
             project,
             bin: input.home.bin(),
-            race,
+            state: input.home.state(),
             shared,
             parts,
             builds: BTreeMap::new(),
@@ -177,7 +190,7 @@ impl<'a> Resolver<'a> {
         for (name, part) in &self.parts {
             let own = environment::own(self.project, name, 1, &part.ports);
             let layers = self.layers(part, &own);
-            match build::of(&part.service.config, &layers, self.race.contains(name)) {
+            match build::of(&part.service.config, &layers, &part.extra) {
                 Ok(build) => builds.extend(build.map(|build| (name.clone(), build))),
                 Err(more) if part.wanted => problems.extend(more),
                 Err(_) => {}
@@ -243,7 +256,7 @@ impl<'a> Resolver<'a> {
         });
         let restart = config.restart.clone();
         let needs = needs.collect();
-        let tests = (config.test.before_start && build.is_some()).then(|| gate::of(config));
+        let tests = (part.tested && build.is_some()).then(|| gate::of(config));
         Ok(ServiceSpec { name: name.clone(), kind: config.kind, build, needs, restart, runs, tests })
     }
 
@@ -258,21 +271,36 @@ impl<'a> Resolver<'a> {
             package: build.package.clone(),
             flags: build.flags.clone(),
             env: build.env(&self.layers(part, &own))?,
+            vet: build.vet,
             before: config.build.before.clone(),
-            output: self.bin.join(output.as_str()),
+            output: self.bin_of(part).join(output.as_str()),
             caller: part.caller.caller.clone(),
         })
+    }
+
+    /// What is built to be measured must not take the place of what people run.
+    fn bin_of(&self, part: &Part<'_>) -> PathBuf {
+        part.extra.cover.as_ref().map_or_else(|| self.bin.clone(), |cover| cover.bin(&self.state))
     }
 
     fn run(&self, part: &Part<'_>, instance: u32, binary: Option<&Path>) -> Result<RunSpec, Vec<Problem>> {
         let config = &part.service.config;
         let own = environment::own(self.project, &config.name, instance, &part.ports);
         let layers = self.layers(part, &own);
-        let own_variables = layers.some(&|origin, _| origin != Origin::Found)?;
+        let mut own_variables = layers.some(&|origin, _| origin != Origin::Found)?;
+        if let Some(cover) = part.extra.cover.as_ref().filter(|_| binary.is_some()) {
+            let value = cover.data(&self.state, &config.name).into();
+            own_variables.insert("GOCOVERDIR".into(), Variable { origin: Origin::Orchestra, value });
+        }
         let ports = part.ports.get(instance as usize - 1).cloned().unwrap_or_default();
         let dir = check::plain(&config.folder.join(&config.dir.value));
         let mut problems = Vec::new();
         let argv = argv(config, &layers, binary, &dir, &mut problems);
+        let debugger = part.debuggers.get(instance as usize - 1).filter(|_| binary.is_some());
+        let argv = match debugger {
+            Some(port) => dlv::argv(dlv::find(|key| variable(&layers, key)).as_deref(), port.number, argv),
+            None => argv,
+        };
         let probes = Probes { config, base: &part.base, layers: &layers, ports: &ports };
         let mut probe = |probe: &ProbeConfig| match probes.probe(probe) {
             Ok(probe) => Some(probe),
@@ -292,7 +320,8 @@ impl<'a> Resolver<'a> {
             dir,
             env: Environment::default(),
             ready: ready.flatten().unwrap_or_else(|| default_probe(config.kind, &ports)),
-            ports,
+            ports: ports.iter().chain(debugger).cloned().collect(),
+            debugger: debugger.map(|port| port.number),
             live,
             stop: config.stop.clone(),
             before: config.before.clone(),
@@ -332,8 +361,36 @@ fn part<'a>(
                 .map_err(|problem| vec![problem])?,
         );
     }
-    Ok(Part { service, wanted, own, caller, base, scale, ports })
+    let tested = overrides.test || service.config.test.before_start;
+    let extra = build::Extra { race: overrides.race, debug: overrides.debug, cover: overrides.cover.clone() };
+    let debuggers = debuggers(&service.config, &extra, scale, input.auto_ports)?;
+    Ok(Part { service, wanted, own, caller, base, scale, tested, ports, extra, debuggers })
 }
+
+/// A port for each debugger: a free one that stays the same from run to run, so that clients find it again.
+fn debuggers(
+    config: &ServiceConfig,
+    extra: &build::Extra,
+    scale: u32,
+    auto: &mut dyn AutoPorts,
+) -> Result<Vec<Port>, Vec<Problem>> {
+    let is_go = matches!(config.program, Program::Go(_));
+    if !is_go || !(config.build.debug || extra.debug) {
+        return Ok(Vec::new());
+    }
+    // The service may have a port of that name itself.
+    let name = if config.ports.iter().any(|port| port.name == DEBUG) { dlv::NAME } else { DEBUG };
+    let port = |instance| {
+        let number = auto.port(&config.name, name, instance, Protocol::Tcp).map_err(|message| {
+            vec![Problem::at(&config.place, format!("the debugger of `{}.{instance}`: {message}", config.name))]
+        })?;
+        Ok(Port { name: name.to_owned(), number, protocol: Protocol::Tcp })
+    };
+    (1..=scale.max(1)).map(port).collect()
+}
+
+/// How the port of a debugger is called.
+const DEBUG: &str = "debug";
 
 fn part_claims(name: &ServiceName, part: &Part<'_>) -> Vec<Claim> {
     let all = part
@@ -355,6 +412,11 @@ fn part_claims(name: &ServiceName, part: &Part<'_>) -> Vec<Claim> {
             .clone(),
     };
     all.map(claim).collect()
+}
+
+/// The value of a variable, where it can be said; what cannot is told elsewhere.
+fn variable(layers: &Layers<'_>, key: &str) -> Option<OsString> {
+    layers.get(key).ok().flatten().map(environment::os)
 }
 
 fn argv(

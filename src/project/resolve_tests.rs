@@ -14,7 +14,7 @@ use super::resolve::{CallerEnv, Overrides, ResolveInput};
 use crate::config::problem::Problem;
 use crate::sys::home::Home;
 use crate::task::id::{InstanceId, ServiceName};
-use crate::task::spec::{Caller, ProbeTarget, Protocol, ServiceSpec};
+use crate::task::spec::{Caller, ProbeTarget, Protocol, RunSpec, ServiceSpec};
 
 struct Fleet {
     root: PathBuf,
@@ -286,7 +286,8 @@ fn services_with_equal_builds_share_one() {
     assert_eq!(b.runs[0].dir, fleet.root);
 
     let tagged = fleet.one("tagged").build.unwrap();
-    let expected = ["-buildvcs=false", "-tags=p,q", "-ldflags=-X v=1 2 -w", "-gcflags=all=-N -l", "-trimpath"];
+    // A debugger needs the tables that `dwarf: false` leaves out.
+    let expected = ["-buildvcs=false", "-tags=p,q", "-ldflags=-X v=1 2", "-gcflags=all=-N -l", "-trimpath"];
     assert_eq!(tagged.flags, expected);
     assert_eq!(tagged.output, bin.join("tagged"));
     let env = |key: &str| tagged.env.iter().find(|(k, _)| k == key).map(|(_, v)| v.to_str().unwrap().to_owned());
@@ -301,6 +302,41 @@ fn services_with_equal_builds_share_one() {
     fleet.overrides.insert(name("a"), Overrides { race: true, ..Overrides::default() });
     assert_eq!(fleet.one("a").build.unwrap().flags, ["-buildvcs=false", "-race"]);
     assert_eq!(fleet.one("b").build.unwrap().output, bin.join("b"));
+}
+
+#[test]
+fn a_debugger_gets_a_port_of_its_own_that_nobody_else_is_told() {
+    let mut fleet = Fleet::new(&[
+        (
+            "orchestra.yml",
+            "services:\n  api: {package: ./cmd/x, port: 8000, scale: 2, args: [-v]}\n  own: {package: ./cmd/x, ports: {debug: 9000}, build: {debug: true}}\n  \
+             web: {command: [x], build: {debug: true}}\n",
+        ),
+        ("cmd/x/main.go", GO),
+    ]);
+    let plain = fleet.one("api");
+    assert_eq!(plain.runs[0].debugger, None);
+    fleet.overrides.insert(name("api"), Overrides { debug: true, ..Overrides::default() });
+    let api = fleet.one("api");
+    assert_ne!(api.build.as_ref().unwrap().key, plain.build.as_ref().unwrap().key);
+    assert!(api.build.unwrap().flags.contains(&"-gcflags=all=-N -l".to_owned()));
+    let ports = |run: &RunSpec| run.ports.iter().map(|port| (port.name.clone(), port.number)).collect::<Vec<_>>();
+    let [first, second] = [&api.runs[0], &api.runs[1]].map(|run| run.debugger.unwrap());
+    assert_ne!(first, second);
+    assert_eq!(ports(&api.runs[0]), [("http".into(), 8000), ("debug".into(), first)]);
+    // Nobody installed a debugger for this caller: whoever starts the service says so.
+    let words: Vec<_> = api.runs[0].argv.iter().map(|word| word.to_string_lossy()).collect();
+    let binary = fleet.root.join(".orchestra/bin/api");
+    assert_eq!(words[0], "dlv");
+    assert!(words.join(" ").ends_with(&format!("--listen=127.0.0.1:{first} {} -- -v", binary.display())), "{words:?}");
+    assert_eq!(api.runs[0].ready, plain.runs[0].ready, "asked on the service's own port");
+    assert_ne!(api.runs[0].settings, plain.runs[0].settings);
+    assert_eq!(fleet.var("api", "PORT").as_deref(), Some("8000"));
+    assert_eq!(fleet.var("own", "API_PORT_DEBUG"), None);
+
+    let own = fleet.one("own");
+    assert_eq!(ports(&own.runs[0]), [("debug".into(), 9000), ("dlv".into(), own.runs[0].debugger.unwrap())]);
+    assert_eq!(fleet.one("web").runs[0].argv, ["x"], "not a program of Go");
 }
 
 #[test]

@@ -105,8 +105,9 @@ fn build_keys() -> Value {
         "ldflags": {"anyOf": [{"type": "string"}, of("texts")]},
         "env": of("variables"),
         "race": flag("The race detector"),
-        "debug": flag("No optimisation, for a debugger"),
+        "debug": flag("Built without optimisation and run below `dlv`, on a port of its own"),
         "dwarf": flag("Debugging tables; default true"),
+        "vet": flag("`go vet` after each build; what it finds fails the build"),
         "before": of("commands"),
     })
 }

@@ -43,7 +43,8 @@ pub fn select(project: &Project, selectors: &[String]) -> Result<Selection, Erro
     }
 }
 
-fn enabled(project: &Project) -> BTreeSet<ServiceName> {
+/// All services that are started when nobody is named.
+pub fn enabled(project: &Project) -> BTreeSet<ServiceName> {
     project
         .services
         .values()

@@ -73,6 +73,7 @@ impl Resolver<'_> {
                     package: ".".to_owned(),
                     flags: vec!["-buildvcs=false".to_owned()],
                     env: shared.into_iter().map(|(key, variable)| (key, variable.value)).collect(),
+                    vet: false,
                     before: Vec::new(),
                     output: self.bin.join(name.as_str()),
                     caller: part.caller.caller.clone(),

@@ -18,6 +18,19 @@ pub fn takes(pattern: &str, path: &str) -> bool {
     hidden || !names[wanted.len()..].iter().any(|name| is_hidden(name))
 }
 
+/// Whether a file below the folder `path`, relative to the package's, may be embedded by `pattern`.
+pub fn leads(pattern: &str, path: &str) -> bool {
+    let (pattern, hidden) = match pattern.strip_prefix("all:") {
+        Some(rest) => (rest, true),
+        None => (pattern, false),
+    };
+    let names: Vec<&str> = path.split('/').collect();
+    let wanted: Vec<&str> = if pattern == "." { Vec::new() } else { pattern.split('/').collect() };
+    let below = names.get(wanted.len()..).unwrap_or_default();
+    wanted.iter().zip(&names).all(|(pattern, name)| matches(pattern, name))
+        && (hidden || !below.iter().any(|name| is_hidden(name)))
+}
+
 fn is_hidden(name: &str) -> bool {
     name.starts_with(['.', '_'])
 }
@@ -72,7 +85,26 @@ fn one(pattern: &[char]) -> Option<(char, &[char])> {
 
 #[cfg(test)]
 mod tests {
-    use super::takes;
+    use super::{leads, takes};
+
+    #[test]
+    fn folders_lead_to_what_may_be_taken() {
+        let table = [
+            ("web", "web", true),
+            ("web", "web/a/b", true),
+            ("web", "web/.git", false),
+            ("all:web", "web/.x", true),
+            ("web/*/x", "web", true),
+            ("web/*/x", "web/a", true),
+            ("web/*/x", "lib", false),
+            ("*.txt", "web", false),
+            (".", "a/b", true),
+            (".", ".git", false),
+        ];
+        for (pattern, path, wanted) in table {
+            assert_eq!(leads(pattern, path), wanted, "{pattern} {path}");
+        }
+    }
 
     #[test]
     fn takes_what_go_takes() {

@@ -12,7 +12,7 @@ use crate::task::outcome::BuildFailure;
 use crate::task::spec::BuildSpec;
 
 /// A service whose parts are wanted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Wanted {
     /// Its name.
     pub service: ServiceName,

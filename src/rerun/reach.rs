@@ -3,7 +3,7 @@
 //! Two questions, in this order. [`stale`]: which listings no longer hold, so that `go` must be asked again. Then [`reach`], with the graph as it was and as
 //! it is now: which services, builds and tests are reached. Nothing of it guesses: a new file counts when `go` says that it is part of something.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::embed;
@@ -41,8 +41,10 @@ pub struct Reach {
     pub services: BTreeSet<ServiceName>,
     /// Their builds, and the files because of which.
     pub builds: BTreeMap<BuildKey, BTreeSet<PathBuf>>,
-    /// Local packages whose tests may end otherwise, and the files because of which.
+    /// Local packages whose tests may end otherwise, where anybody wants to know, and the files because of which.
     pub tests: BTreeMap<String, BTreeSet<PathBuf>>,
+    /// Of services whose tests are wanted: which of those packages are their own.
+    pub tested: BTreeMap<ServiceName, BTreeSet<String>>,
 }
 
 /// The files by which modules are governed.
@@ -82,9 +84,7 @@ fn is_new_part(graph: &Graph, at: usize, listing: &Listing, change: &Change) -> 
         let found = graph.packages_in(dir).iter().filter(|(listing, _)| *listing == at);
         found.filter_map(|(_, path)| listing.packages.get(path)).collect()
     };
-    let is_source = !name.starts_with(['.', '_'])
-        && name.rsplit_once('.').is_some_and(|(_, ext)| SOURCES.contains(&ext) || ext == "syso");
-    if is_source && (!of_listing(dir).is_empty() || is_expected(listing, dir)) {
+    if is_source(name) && (!of_listing(dir).is_empty() || is_expected(listing, dir)) {
         return true;
     }
     dir.ancestors().any(|above| {
@@ -95,6 +95,18 @@ fn is_new_part(graph: &Graph, at: usize, listing: &Listing, change: &Change) -> 
             .flat_map(|line| line.split_whitespace())
             .any(|pattern| embed::takes(pattern.trim_matches(['"', '`']), below))
     })
+}
+
+/// Whether a package may be made of files of this name.
+pub fn is_source(name: &str) -> bool {
+    !name.starts_with(['.', '_'])
+        && name.rsplit_once('.').is_some_and(|(_, ext)| SOURCES.contains(&ext) || ext == "syso")
+}
+
+/// Whether modules are governed by files of this name.
+pub fn is_module_file(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    MODULE_FILES.contains(&name) || path.ends_with("vendor/modules.txt")
 }
 
 /// Whether a package in this folder is asked for, or imported by somebody and not found so far.
@@ -118,8 +130,8 @@ fn is_expected(listing: &Listing, dir: &Path) -> bool {
     by_module || (!has_module && missing.iter().any(|path| path.rsplit('/').next() == Some(last)))
 }
 
-/// Import paths that lead to nothing.
-fn missing(listing: &Listing) -> BTreeSet<&str> {
+/// Import paths that lead to nothing. Those of Go itself are among them: they are not listed.
+pub fn missing(listing: &Listing) -> BTreeSet<&str> {
     let listed = listing.packages.values();
     let imported = listed.clone().flat_map(|package| package.imports.iter().chain(&package.test_imports));
     let unknown =
@@ -150,21 +162,34 @@ pub fn reach(before: &Graph, after: &Graph, changes: &[Change]) -> Reach {
     let mut out = Reach::default();
     for (at, listing) in after.listings.iter().enumerate() {
         let touched = Touched::of(before, after, at, listing, changes);
+        if touched.code.is_empty() && touched.tests.is_empty() {
+            continue;
+        }
+        let code = touched.spread(listing);
         for root in &listing.query.roots {
-            let Some(package) = listing.root_package(root) else { continue };
-            let because = touched.within(&touched.code, listing.closure(&package.path));
-            if !because.is_empty() {
+            let because = listing.root_package(root).and_then(|package| code.get(package.path.as_str()));
+            if let Some(because) = because {
                 out.services.insert(root.service.clone());
-                out.builds.entry(root.build.clone()).or_default().extend(because);
+                out.builds.entry(root.build.clone()).or_default().extend(because.iter().map(|path| path.to_path_buf()));
             }
         }
+        if !listing.query.with_tests {
+            continue;
+        }
         for package in listing.packages.values().filter(|package| package.is_local() && package.has_tests()) {
-            let mut parts = listing.closure(&package.path);
-            parts.extend(package.test_imports.iter().flat_map(|path| listing.closure(path)));
-            let mut because = touched.within(&touched.code, parts);
-            because.extend(touched.tests.get(&package.path).into_iter().flatten().cloned());
+            let parts = package.test_imports.iter().chain([&package.path]);
+            let mut because: BTreeSet<&Path> =
+                parts.filter_map(|path| code.get(path.as_str())).flatten().copied().collect();
+            because.extend(touched.tests.get(&package.path).into_iter().flatten().map(PathBuf::as_path));
             if !because.is_empty() {
-                out.tests.entry(package.path.clone()).or_default().extend(because);
+                out.tests.entry(package.path.clone()).or_default().extend(because.into_iter().map(Path::to_owned));
+            }
+        }
+        for root in &listing.query.roots {
+            let own = listing.tested(root).into_iter().filter(|path| out.tests.contains_key(*path));
+            let own: BTreeSet<String> = own.map(str::to_owned).collect();
+            if !own.is_empty() {
+                out.tested.entry(root.service.clone()).or_default().extend(own);
             }
         }
     }
@@ -194,7 +219,9 @@ impl Touched {
             out.module(listing, change);
             out.testdata(after, at, change);
         }
-        out.differences(before.listings.get(at), listing, changes);
+        if !std::ptr::eq(before, after) {
+            out.differences(before.listings.get(at), listing, changes);
+        }
         out
     }
 
@@ -241,7 +268,24 @@ impl Touched {
         }
     }
 
-    fn within(&self, of: &BTreeMap<String, BTreeSet<PathBuf>>, packages: BTreeSet<&str>) -> BTreeSet<PathBuf> {
-        packages.into_iter().filter_map(|path| of.get(path)).flatten().cloned().collect()
+    /// For each package the files because of which its code may be another: its own, and those of all it imports.
+    fn spread<'a>(&'a self, listing: &'a Listing) -> HashMap<&'a str, BTreeSet<&'a Path>> {
+        let mut importers: HashMap<&str, Vec<&str>> = HashMap::new();
+        for package in listing.packages.values() {
+            for import in &package.imports {
+                importers.entry(import).or_default().push(&package.path);
+            }
+        }
+        let mut out: HashMap<&str, BTreeSet<&Path>> = HashMap::new();
+        for (path, files) in self.code.iter().filter(|(path, _)| listing.packages.contains_key(*path)) {
+            let (mut next, mut known) = (vec![path.as_str()], HashSet::new());
+            while let Some(path) = next.pop() {
+                if known.insert(path) {
+                    out.entry(path).or_default().extend(files.iter().map(PathBuf::as_path));
+                    next.extend(importers.get(path).into_iter().flatten().copied());
+                }
+            }
+        }
+        out
     }
 }

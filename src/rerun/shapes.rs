@@ -1,5 +1,6 @@
 //! Real Go modules of every shape, asked about with the real `go list`, without the network.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -51,6 +52,7 @@ impl Shape {
             package: package.to_owned(),
             flags: self.flags.iter().map(|flag| (*flag).to_owned()).collect(),
             env,
+            vet: false,
             before: vec![],
             output: self.root.join(".out").join(service.as_str()),
             caller: Caller { umask: 0o022, nofile: None },
@@ -84,7 +86,7 @@ impl Shape {
     }
 
     /// Asks again for the listings that no longer hold, as the watch does.
-    fn again(&self, before: &Graph, stale: &std::collections::BTreeSet<usize>) -> Graph {
+    fn again(&self, before: &Graph, stale: &BTreeSet<usize>) -> Graph {
         let one = |(at, listing): (usize, &Listing)| match stale.contains(&at) {
             true => self.ask_all(listing.query.clone(), Some(listing)),
             false => listing.clone(),
@@ -122,6 +124,8 @@ impl Shape {
         let services: Vec<&str> = reached.services.iter().map(ServiceName::as_str).collect();
         let tests: Vec<&str> = reached.tests.keys().map(String::as_str).collect();
         assert_eq!(reached.builds.len(), reached.services.len());
+        let tested: BTreeSet<&String> = reached.tested.values().flatten().collect();
+        assert_eq!(tested, reached.tests.keys().collect(), "each is some service's own");
         format!("{asked}builds [{}] tests [{}]", services.join(" "), tests.join(" "))
     }
 }

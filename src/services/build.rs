@@ -51,16 +51,32 @@ pub fn batches(specs: Vec<Arc<BuildSpec>>) -> Vec<BuildBatch> {
 
 /// The command line that builds `batch` into `staging`, an absolute path.
 pub fn command_line(batch: &BuildBatch, staging: &Path) -> Result<CommandLine, BuildFailure> {
+    let layout = Layout::of(batch, staging);
+    let target = ["-o".into(), layout.target.clone()];
+    go(batch, "build", &target, layout)
+}
+
+/// The command line that looks through the packages of a batch that was built into `staging`; `None` where nobody asked for it.
+pub fn vet(batch: &BuildBatch, staging: &Path) -> Option<Result<CommandLine, BuildFailure>> {
+    let asked = batch.members.first().is_some_and(|member| member.vet);
+    asked.then(|| go(batch, "vet", &[], Layout::of(batch, staging)))
+}
+
+/// Flags that only `go build` understands.
+fn is_for_builds_only(flag: &str) -> bool {
+    flag.trim_start_matches('-').starts_with("cover")
+}
+
+fn go(batch: &BuildBatch, verb: &str, more: &[OsString], layout: Layout) -> Result<CommandLine, BuildFailure> {
     let Some(first) = batch.members.first() else { return Err(said("there is nothing to build".to_owned())) };
     let go = find_go(&first.env)?;
-    let layout = Layout::of(batch, staging);
-    let mut argv: Vec<OsString> = vec![go.into_os_string(), "build".into()];
-    argv.extend(first.flags.iter().map(OsString::from));
+    let mut argv: Vec<OsString> = vec![go.into_os_string(), verb.into()];
+    let knows = |flag: &&String| verb == "build" || !is_for_builds_only(flag);
+    argv.extend(first.flags.iter().filter(knows).map(OsString::from));
     if !first.flags.iter().any(|f| f.contains("-buildvcs")) {
         argv.push("-buildvcs=false".into());
     }
-    argv.push("-o".into());
-    argv.push(layout.target);
+    argv.extend(more.iter().cloned());
     argv.extend(layout.packages);
     let mut env = first.env.clone();
     // As a shell's `cd` does it: `go` then sees the folder by the name people use, also through symlinks.
@@ -200,7 +216,10 @@ impl Group {
 
     fn takes(&self, place: &Place, spec: &BuildSpec) -> bool {
         let same = |other: &BuildSpec| {
-            other.flags == spec.flags && other.caller == spec.caller && same_env(&other.env, &spec.env)
+            other.flags == spec.flags
+                && other.vet == spec.vet
+                && other.caller == spec.caller
+                && same_env(&other.env, &spec.env)
         };
         self.root.as_ref() == Some(&place.root)
             && !self.names.contains(&place.name)
@@ -367,7 +386,8 @@ fn replace(staged: &Path, output: &Path) -> Result<(), PathError> {
     }
 }
 
-fn discard(staging: &Path) -> Result<(), PathError> {
+/// Removes what a build left behind.
+pub fn discard(staging: &Path) -> Result<(), PathError> {
     match fs::remove_dir_all(staging) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e).context("remove", staging),
         _ => Ok(()),

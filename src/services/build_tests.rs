@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use super::{batches, command_line, failed, finish, prepare};
+use super::{batches, command_line, failed, finish, prepare, vet};
 use crate::task::id::{Artifact, BuildKey, ServiceName};
 use crate::task::outcome::{BuildBatch, BuildFailure, Outcome};
 use crate::task::spec::{BuildSpec, Caller};
@@ -47,6 +47,7 @@ impl Bench {
             package: ".".to_owned(),
             flags: vec![],
             env,
+            vet: false,
             before: vec![],
             output: self.root.join(".orchestra/bin").join(dir.replace('/', "-")),
             caller: Caller { umask: 0o022, nofile: None },
@@ -136,6 +137,29 @@ fn a_failed_batch_replaces_nothing_and_each_alone_knows_its_own() {
     let failure = alone[1].clone().unwrap_err();
     assert_eq!(failure.error, "b/main.go:3:22: too many return values");
     assert_eq!((failure.problems[0].line, failure.problems[0].column), (3, 22));
+}
+
+#[test]
+fn vet_looks_at_what_was_built_and_only_where_it_shall() {
+    let bench = Bench::new();
+    bench.write("go.mod", "module ex.com/vet\ngo 1.21\n");
+    let spec = |dir: &str, vet| {
+        Arc::new(BuildSpec {
+            vet,
+            flags: ["-tags=x", "-cover", "-coverpkg=ex.com/vet"].map(str::to_owned).to_vec(),
+            ..bench.spec(dir)
+        })
+    };
+    for dir in ["a", "b", "c"] {
+        bench.main(&format!("{dir}/main.go"), "println(1)");
+    }
+    let batches = batches(vec![spec("a", true), spec("b", false), spec("c", true)]);
+    assert_eq!(batches.iter().map(names).collect::<Vec<_>>(), [vec!["a", "c"], vec!["b"]]);
+    let staging = bench.root.join("staging");
+    let line = vet(&batches[0], &staging).unwrap().unwrap();
+    let words: Vec<_> = line.argv[1..].iter().map(|word| word.to_str().unwrap()).collect();
+    assert_eq!((words.join(" ").as_str(), &line.dir), ("vet -tags=x -buildvcs=false ./a ./c", &bench.root));
+    assert_eq!(vet(&batches[1], &staging), None);
 }
 
 #[test]

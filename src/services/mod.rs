@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod buildid;
+pub mod dlv;
 pub mod elf;
 pub mod gomod;
 pub mod gorun;
@@ -10,6 +11,7 @@ pub mod packages;
 pub mod probes;
 pub mod problems;
 pub mod read;
+pub mod run;
 pub mod sections;
 pub mod sources;
 pub mod spec;

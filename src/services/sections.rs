@@ -25,6 +25,7 @@ pub(super) fn build(node: &Node, reader: &mut Reader) -> BuildConfig {
             "race" => out.race = reader.boolean(node, &key).unwrap_or(false),
             "debug" => out.debug = reader.boolean(node, &key).unwrap_or(false),
             "dwarf" => out.no_dwarf = !reader.boolean(node, &key).unwrap_or(true),
+            "vet" => out.vet = reader.boolean(node, &key).unwrap_or(false),
             "before" => out.before = reader.commands(node, &key),
             other => reader.error(&entry.place, format!("unknown key `{other}`")),
         }

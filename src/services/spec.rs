@@ -45,7 +45,7 @@ pub const KEYS: &[&str] = &[
 /// Keys that the service.yml of 2015 knew.
 pub const OLD_KEYS: &[&str] = &["env", "gorun"];
 /// Keys of `build:`.
-pub const BUILD_KEYS: &[&str] = &["flags", "tags", "ldflags", "env", "race", "debug", "dwarf", "before"];
+pub const BUILD_KEYS: &[&str] = &["flags", "tags", "ldflags", "env", "race", "debug", "dwarf", "vet", "before"];
 /// Keys of `ready:` and `live:`.
 pub const PROBE_KEYS: &[&str] = &[
     "http",
@@ -170,8 +170,10 @@ pub struct BuildConfig {
     pub env: Vec<(String, Template)>,
     /// The race detector.
     pub race: bool,
-    /// No optimisation and no inlining, for a debugger.
+    /// Built for a debugger, and run below it.
     pub debug: bool,
+    /// `go vet` after a build that succeeded; what it finds fails the build.
+    pub vet: bool,
     /// Leave the debugging tables out.
     pub no_dwarf: bool,
     /// Before the build.

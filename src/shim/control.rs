@@ -4,8 +4,10 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
 use super::wire::{Event, Order};
-use crate::sys::fd::is_exhaustion;
+use crate::sys::fd::{is_exhaustion, mono_ns};
 use crate::sys::os;
 
 /// So many connections at a time; a further one is closed at once.
@@ -13,6 +15,12 @@ pub(super) const CONNECTIONS: usize = 8;
 
 /// The longest message: a description with names as long as a folder's may be.
 const LONGEST: usize = 1024;
+
+/// Between two looks whether our last words were read, milliseconds.
+const LEAST_PAUSE_MS: u8 = 1;
+const MOST_PAUSE_MS: u8 = 16;
+/// So long a killed process may take to close its sockets.
+const DYING: u64 = 10_000_000_000;
 
 #[derive(Debug)]
 struct Connection {
@@ -111,6 +119,30 @@ impl Control {
         }
     }
 
+    /// Whether a supervisor has read all it was told. Waits until it has or is gone, but not longer than `until` for one that lives: one that is stopped finds
+    /// it when it goes on. What was written to one that was dying was heard by nobody, and a process with several threads takes its time to die.
+    pub(super) fn is_heard(&self, until: u64) -> bool {
+        let mut pause = LEAST_PAUSE_MS;
+        loop {
+            let Some(connection) = self.connections.iter().flatten().find(|c| c.supervisor) else { return false };
+            let mut hung_up = [PollFd::new(connection.stream.as_fd(), PollFlags::empty())];
+            if os::unread(&connection.stream).is_ok_and(|bytes| bytes == 0) {
+                return !poll(&mut hung_up, PollTimeout::ZERO).is_ok_and(|n| n > 0);
+            }
+            if poll(&mut hung_up, PollTimeout::from(pause)).is_ok_and(|n| n > 0) {
+                return false;
+            }
+            let now = mono_ns();
+            if now >= until {
+                let lives = os::peer_pid(&connection.stream).is_ok_and(os::is_running);
+                if lives || now >= until.saturating_add(DYING) {
+                    return lives;
+                }
+            }
+            pause = (pause * 2).min(MOST_PAUSE_MS);
+        }
+    }
+
     /// Reads what came on a connection and calls `each` with every order, in order.
     pub(super) fn read(&mut self, at: usize, mut each: impl FnMut(&mut Control, Order)) {
         let Some(connection) = &mut self.connections[at] else { return };
@@ -151,5 +183,44 @@ impl Control {
             None if line.len() == connection.line.len() => Some((None, line.len())),
             None => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT_ONCE: u64 = 0;
+    const LATER: u64 = 60_000_000_000;
+
+    fn control(dir: &std::path::Path) -> (Control, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        (Control::new(ours, UnixListener::bind(dir.join("s")).unwrap()).unwrap(), theirs)
+    }
+
+    #[test]
+    fn last_words_are_heard_by_who_reads_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut control, mut supervisor) = control(dir.path());
+        control.tell(&Event::Unkillable);
+        assert!(control.is_heard(AT_ONCE), "one that lives reads them later");
+        let reader = std::thread::spawn(move || {
+            let n = supervisor.read(&mut [0; 64]).unwrap();
+            (n, supervisor)
+        });
+        assert!(control.is_heard(mono_ns() + LATER));
+        assert!(reader.join().unwrap().0 > 0);
+    }
+
+    #[test]
+    fn nobody_heard_what_was_written_to_one_that_dies() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut control, supervisor) = control(dir.path());
+        control.tell(&Event::Unkillable);
+        let dying = std::thread::spawn(move || drop(supervisor));
+        assert!(!control.is_heard(mono_ns() + LATER));
+        dying.join().unwrap();
+        control.read(0, |_, _| {});
+        assert!(!control.is_heard(mono_ns() + LATER), "nobody is there");
     }
 }

@@ -7,6 +7,7 @@ pub mod client;
 mod control;
 mod ending;
 pub mod former;
+mod leave;
 mod limits;
 mod output;
 pub mod record;

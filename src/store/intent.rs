@@ -31,12 +31,33 @@ pub struct Intent {
     /// Built with the race detector.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub race: bool,
+    /// Built for a debugger and run below it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub debug: bool,
+    /// Built to count which of its statements run: until the next `start`, which is about something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cover: Option<Cover>,
     /// Started without what it needs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_deps: bool,
     /// Added to every fixed host port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port_offset: Option<i32>,
+    /// Built and swapped at each save.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rerun: bool,
+    /// Its tests must pass before a copy is started or replaced, and run when they are edited.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub test: bool,
+    /// Started by a command that named nobody: what such a command would start later belongs to it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole: bool,
+    /// Stopped by its name: what follows the files of the project leaves it stopped.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
+    /// Its configuration may belong to another user: `--trust` was given.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trust: bool,
     /// The configuration file, where `-c` was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<PathBuf>,
@@ -54,7 +75,37 @@ pub struct Intent {
     pub nofile: Option<(u64, u64)>,
 }
 
+/// Coverage of a running service.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cover {
+    /// The folder of `state/tests` that holds its binary and what it counts.
+    pub folder: String,
+    /// Import paths of the packages that are counted.
+    pub packages: Vec<String>,
+}
+
+impl Cover {
+    /// Where the binaries are that count.
+    pub fn bin(&self, state: &Path) -> PathBuf {
+        self.base(state).join("bin")
+    }
+
+    /// Where a service writes what it has counted.
+    pub fn data(&self, state: &Path, service: &ServiceName) -> PathBuf {
+        self.base(state).join("data").join(service.as_str())
+    }
+
+    fn base(&self, state: &Path) -> PathBuf {
+        state.join("tests").join(&self.folder)
+    }
+}
+
 impl Intent {
+    /// It shall run.
+    pub fn is_wanted(&self) -> bool {
+        !self.desired.is_empty() && self.desired != DOWN
+    }
+
     /// The same command of the same caller started both last.
     pub fn has_same_caller(&self, other: &Intent) -> bool {
         (&self.command, self.umask, self.nofile, &self.env) == (&other.command, other.umask, other.nofile, &other.env)
@@ -132,17 +183,18 @@ pub fn save_stopped(state: &Path, service: &ServiceName, intent: &Intent) -> Res
 pub const DOWN: &str = "down";
 
 impl Intent {
-    /// What is left of it after a `stop`: the number of copies, nothing else.
+    /// What is left of it after a `stop`: the number of copies, and whether it was stopped by its name.
     pub fn stopped(&self) -> Intent {
-        Intent { desired: DOWN.to_owned(), scale: self.scale, scale_in_file: self.scale_in_file, ..Intent::default() }
+        let (desired, scale, scale_in_file, held) = (DOWN.to_owned(), self.scale, self.scale_in_file, self.held);
+        Intent { desired, scale, scale_in_file, held, ..Intent::default() }
     }
 }
 
 /// Writes down that nothing is wanted any more: everything was stopped without a supervisor, or the machine was started anew.
 pub fn stop_all(state: &Path) -> Result<(), PathError> {
     let (intents, _) = load(state)?;
-    for (service, intent) in intents.iter().filter(|(_, intent)| intent.desired != DOWN) {
-        save_stopped(state, service, intent)?;
+    for (service, intent) in intents.into_iter().filter(|(_, intent)| intent.desired != DOWN || intent.held) {
+        save_stopped(state, &service, &Intent { held: false, ..intent })?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The last state of everything, for `ps` and `why` when no supervisor runs, and for a supervisor that follows on one that died.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +73,11 @@ fn path(state: &Path) -> PathBuf {
 /// Writes the state of everything.
 pub fn save(state: &Path, services: &[LastService]) -> Result<(), PathError> {
     replace(&path(state), &services)
+}
+
+/// When it was written last, on the wall clock of its file system.
+pub fn saved_at(state: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path(state)).and_then(|meta| meta.modified()).ok()
 }
 
 /// Reads it; nothing where there is none, and the new name of one that cannot be understood.

@@ -1,12 +1,11 @@
 //! How the newest tests of a service ended, for `ps`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Read, read, replace};
-use crate::error::{Context as _, PathError};
+use crate::error::PathError;
 use crate::task::id::ServiceName;
 
 /// One run of tests.
@@ -32,8 +31,6 @@ fn path(state: &Path, service: &ServiceName) -> PathBuf {
 
 /// Writes it.
 pub fn save(state: &Path, service: &ServiceName, last: &LastTest) -> Result<(), PathError> {
-    let folder = state.join("tests");
-    fs::create_dir_all(&folder).context("create", &folder)?;
     replace(&path(state, service), last)
 }
 
@@ -47,6 +44,9 @@ pub fn load(state: &Path, service: &ServiceName) -> Option<LastTest> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
     #[test]
@@ -58,5 +58,14 @@ mod tests {
         assert_eq!((load(dir.path(), &name("api")), load(dir.path(), &name("web"))), (Some(last), None));
         fs::write(dir.path().join("tests/api.json"), "{").unwrap();
         assert_eq!(load(dir.path(), &name("api")), None);
+    }
+
+    #[test]
+    fn a_link_in_its_place_is_not_followed() {
+        let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        symlink(elsewhere.path(), dir.path().join("tests")).unwrap();
+        let error = save(dir.path(), &ServiceName::fold("api").unwrap(), &LastTest::default()).unwrap_err();
+        assert!(error.to_string().contains("tests"), "{error}");
+        assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
     }
 }

@@ -1,24 +1,28 @@
 //! The thin actor around the engine: it hears requests, reports and timers, hands them to the engine, and carries out its orders. No decision is
 //! made here.
 
+mod asked;
+pub(super) mod watching;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::Instant;
 
+use self::watching::{Ends, Watching};
+use super::Command;
 use super::engine::{Effect, Engine, Event, Moment, TimerId};
-use super::plan::{Plan, Planner};
+use super::plan::Planner;
 use super::snapshot::Snapshot;
 use super::words::Words;
-use super::{Accepted, Command, Explanation, Request, Verb};
-use crate::error::Error;
 use crate::logs::total;
+use crate::rerun::watch::News;
 use crate::store::last;
-use crate::strays::{Finding, Hunt, Hunts};
+use crate::strays::{Finding, Hunts};
 use crate::sys::home::Home;
 use crate::task::id::{RunId, ServiceName};
 use crate::worker::{RunReport, Worker};
@@ -33,7 +37,7 @@ const SHOW_EVERY: Duration = Duration::from_millis(5);
 const SHOW_REST: u32 = 30;
 /// … but no longer than this.
 const SHOW_LATEST: Duration = Duration::from_millis(40);
-/// So often the logs of all services together are looked at while something runs.
+/// So often the logs of all services together are looked at while something runs, and lock and sockets are touched.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// Nothing left to do for so long, and the supervisor goes.
 const LINGER: Duration = Duration::from_millis(200);
@@ -51,6 +55,7 @@ pub(super) struct Actor {
     /// Hunts for strays that are under way, and whose strays each is for.
     hunting: JoinSet<Vec<Finding>>,
     hunted: HashMap<task::Id, Vec<ServiceName>>,
+    watching: Watching,
     worker: Box<dyn Worker>,
     words: Words,
     commands: mpsc::Receiver<Command>,
@@ -73,6 +78,9 @@ pub(super) struct Parts {
     pub engine: Engine,
     pub planner: Planner,
     pub hunts: Arc<Hunts>,
+    pub watch: Ends,
+    /// Edits since then were seen by nobody; `None`: nothing was watched before.
+    pub since: Option<SystemTime>,
     pub worker: Box<dyn Worker>,
     pub commands: mpsc::Receiver<Command>,
     pub reports: mpsc::Receiver<(RunId, RunReport)>,
@@ -84,6 +92,7 @@ enum Woken {
     Command(Option<Command>),
     Report(Option<(RunId, RunReport)>),
     Hunted(Result<(task::Id, Vec<Finding>), JoinError>),
+    News(Option<News>),
     Time,
 }
 
@@ -97,6 +106,7 @@ impl Actor {
             hunts: parts.hunts,
             hunting: JoinSet::new(),
             hunted: HashMap::new(),
+            watching: Watching::new(parts.watch, parts.since),
             worker: parts.worker,
             commands: parts.commands,
             reports: parts.reports,
@@ -120,7 +130,7 @@ impl Actor {
 
     /// Runs until nothing is left to do, or until it is told to leave.
     pub(super) async fn run(mut self, first: Vec<Event>) {
-        first.into_iter().for_each(|event| self.feed(event));
+        self.begin(first);
         self.show();
         while !self.is_over() {
             let wake = self.wake_at();
@@ -129,6 +139,7 @@ impl Actor {
                 command = self.commands.recv() => Woken::Command(command),
                 report = self.reports.recv() => Woken::Report(report),
                 Some(over) = self.hunting.join_next_with_id() => Woken::Hunted(over),
+                news = self.watching.next() => Woken::News(news),
                 () = sleep_until(wake) => Woken::Time,
             };
             self.take_in(woken);
@@ -150,6 +161,10 @@ impl Actor {
             // The worker holds a sender of this channel as long as the actor holds the worker.
             Woken::Report(None) => self.leaving = true,
             Woken::Hunted(over) => self.hunt_over(over),
+            Woken::News(Some(news)) => self.news(news),
+            Woken::News(None) => {
+                self.watch_lost("edits are watched for no longer: the task that did has ended".to_owned());
+            }
             Woken::Time => self.ring(),
         }
     }
@@ -164,69 +179,6 @@ impl Actor {
         }
     }
 
-    fn command(&mut self, command: Command) {
-        self.linger = match &command {
-            Command::Request(request, _) if is_stop_of_all(request) => LAST_LINGER,
-            Command::Request(..) | Command::Explain(..) | Command::Leave(_) => LINGER,
-        };
-        match command {
-            Command::Request(request, reply) => self.request(*request, reply),
-            Command::Explain(service, reply) => answer(reply, self.explain(&service)),
-            Command::Leave(reply) => {
-                self.leaving = true;
-                answer(reply, ());
-            }
-        }
-    }
-
-    fn request(&mut self, request: Request, reply: oneshot::Sender<Result<Accepted, Error>>) {
-        self.mend_home();
-        let named = !request.select.is_empty();
-        let stops = matches!(request.verb, Verb::Stop { .. });
-        match self.planner.plan(request) {
-            Ok(Plan { events, mut services, mut notes, hunt }) => {
-                if stops {
-                    let resting = services.extract_if(.., |name| self.engine.is_at_rest(name)).filter(|_| named);
-                    notes.extend(resting.map(|name| format!("`{name}` was not running")));
-                }
-                hunt.into_iter().for_each(|hunt| self.begin_hunt(hunt));
-                for event in events {
-                    self.feed(event);
-                }
-                answer(reply, Ok(Accepted { services, notes, from: self.engine.seq() }));
-            }
-            Err(error) => answer(reply, Err(error)),
-        }
-    }
-
-    /// Nothing of these services is started until the hunt is over; the supervisor goes on meanwhile.
-    fn begin_hunt(&mut self, hunt: Hunt) {
-        let services = hunt.services().to_vec();
-        self.feed(Event::Hunt { services: services.clone() });
-        let id = self.hunting.spawn_blocking(move || hunt.run()).id();
-        self.hunted.insert(id, services);
-    }
-
-    fn hunt_over(&mut self, over: Result<(task::Id, Vec<Finding>), JoinError>) {
-        let (id, findings) = over.unwrap_or_else(|error| {
-            self.words.complain(&format!("a search for strays broke: {error}"));
-            (error.id(), Vec::new())
-        });
-        let said = |finding: &Finding| {
-            let service = ServiceName::fold(&finding.stray.service)?;
-            Some((service, finding.stray.words(&finding.fate)))
-        };
-        let said = findings.iter().filter_map(said).collect();
-        let services = self.hunted.remove(&id).unwrap_or_default();
-        self.feed(Event::Hunted { services, said });
-    }
-
-    fn explain(&self, service: &ServiceName) -> Option<Explanation> {
-        let mut explanation = self.engine.explain(service)?;
-        explanation.env = self.planner.visible_env(service);
-        Some(explanation)
-    }
-
     fn feed(&mut self, event: Event) {
         let now = self.now();
         for effect in self.engine.handle(event, now) {
@@ -237,7 +189,8 @@ impl Actor {
                 Effect::Say { service, message } => self.words.say(&service, &message),
             }
         }
-        if self.engine.is_idle() {
+        // Where edits are waited for there is always something left to do.
+        if self.engine.is_idle() && self.watching.is_off() {
             self.idle_since.get_or_insert_with(Instant::now);
         } else {
             self.idle_since = None;
@@ -258,6 +211,7 @@ impl Actor {
         if self.save_at.is_some_and(|at| at <= now) {
             self.save();
         }
+        self.look_again(now);
         if self.prune_at <= now {
             self.prune_at = now + PRUNE_EVERY;
             self.prune();
@@ -268,7 +222,7 @@ impl Actor {
         let timer = self.timers.peek().map(|Reverse((at, _))| *at);
         let linger = self.idle_since.map(|since| since + self.linger);
         let prune = if self.idle_since.is_none() { Some(self.prune_at) } else { None };
-        [timer, self.save_at, self.show_at, prune, linger].into_iter().flatten().min()
+        [timer, self.save_at, self.show_at, self.watching.look_at(), prune, linger].into_iter().flatten().min()
     }
 
     fn is_over(&self) -> bool {
@@ -285,7 +239,7 @@ impl Actor {
             Some(next) if now < next => self.show_at = Some(next),
             Some(_) | None => {
                 self.show_at = None;
-                self.snapshots.send_replace(Arc::new(self.engine.snapshot()));
+                self.snapshots.send_replace(Arc::new(self.picture()));
                 self.next_show = Some(now + (now.elapsed() * SHOW_REST).clamp(SHOW_EVERY, SHOW_LATEST));
             }
         }
@@ -311,24 +265,18 @@ impl Actor {
 
     /// Beside the reactor: looking at thousands of files takes a moment.
     fn prune(&self) {
-        let (logs, limit) = (self.home.logs(), self.planner.log_limit());
+        let (home, limit) = (self.home.clone(), self.planner.log_limit());
         // What could not be removed is tried again at the next look.
-        drop(tokio::task::spawn_blocking(move || total::prune(&logs, limit)));
+        drop(tokio::task::spawn_blocking(move || {
+            home.stay_fresh();
+            total::prune(&home.logs(), limit)
+        }));
     }
 
     fn now(&self) -> Moment {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Moment { mono: self.began.elapsed(), wall_us: wall.as_micros() as i64 }
     }
-}
-
-fn is_stop_of_all(request: &Request) -> bool {
-    matches!(request.verb, Verb::Stop { .. }) && request.select.is_empty()
-}
-
-/// Replies; whoever asked may have gone away meanwhile, which changes nothing about what was done.
-fn answer<T>(reply: oneshot::Sender<T>, value: T) {
-    drop(reply.send(value));
 }
 
 async fn sleep_until(at: Option<Instant>) {

@@ -76,7 +76,7 @@ pub struct Told<T> {
 pub fn snapshot(home: &Home, project: Option<&Project>) -> Result<Told<Snapshot>, Error> {
     let files = Files::read(home)?;
     let services = files.names(project).iter().map(|name| files.service(name, project)).collect();
-    Ok(Told { answer: Snapshot { seq: 0, services, notes: Vec::new(), watch_trouble: None }, aside: files.aside })
+    Ok(Told { answer: Snapshot { services, ..Snapshot::default() }, aside: files.aside })
 }
 
 /// `why` from files; `who` says why no supervisor answers instead.
@@ -166,7 +166,7 @@ impl Files {
             instances: self.instances(name, scale, last),
             settled: Settled::Pending,
             reason: last.and_then(|last| last.reason.clone()),
-            rerun: false,
+            rerun: intent.is_some_and(|intent| intent.rerun && intent.is_wanted()),
             tests: None,
         }
     }

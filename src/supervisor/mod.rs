@@ -4,6 +4,7 @@ mod actor;
 pub mod disk;
 pub mod engine;
 pub mod ground;
+mod lookout;
 mod plan;
 mod resume;
 pub mod snapshot;
@@ -11,7 +12,7 @@ pub mod snapshot;
 mod tests;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,15 +24,19 @@ use tokio::task::JoinHandle;
 use crate::error::Error;
 use crate::scheduler::{Capability, Node};
 use crate::services::build;
+use crate::store::intent::Cover;
+use crate::store::last;
 use crate::strays::Hunts;
 use crate::sys::home::Home;
 use crate::sys::machine::machine;
 use crate::task::id::{InstanceId, ServiceName};
 use crate::task::spec::{Caller, Resources};
 use crate::worker::process::ProcessWorker;
+use actor::watching::Ends;
 use actor::{Actor, Parts};
 use engine::Engine;
 use ground::Ground;
+use lookout::Lookout;
 use plan::Planner;
 use snapshot::{ExitView, Rerun, ServiceView, Snapshot};
 
@@ -68,8 +73,17 @@ pub struct StartFlags {
     pub scale: BTreeMap<ServiceName, u32>,
     /// Build with the race detector.
     pub race: bool,
+    /// Those to build for a debugger and run below it.
+    pub debug: BTreeSet<ServiceName>,
+    /// Those to build so that they count which statements run.
+    pub cover: BTreeMap<ServiceName, Cover>,
     /// Added to every fixed host port.
     pub port_offset: Option<i32>,
+    /// Build and swap at each save, or no longer; `None` leaves it as it is. It holds for what the selected depend on, too: an edit of a dependency is
+    /// to be seen as well.
+    pub rerun: Option<bool>,
+    /// Tests must pass before a copy is started or replaced.
+    pub test: bool,
 }
 
 /// One request with everything its caller had.
@@ -102,6 +116,8 @@ pub struct Accepted {
     pub notes: Vec<String>,
     /// The request is carried out in the first snapshot with at least this sequence number: judge `settled` only from there.
     pub from: u64,
+    /// It is over only once the watch of this number is armed ([`snapshot::Snapshot::armed`]); `None`: it waits for none.
+    pub armed: Option<u64>,
 }
 
 /// One thing that happened, for `why`.
@@ -161,6 +177,9 @@ const COMMANDS: usize = 64;
 /// Reports may wait in so great a number; a further one makes the worker's own task wait, never a service.
 const REPORTS: usize = 1024;
 
+/// News of the watch may wait in so great a number; a further one makes the watch wait, which gathers edits meanwhile.
+const NEWS: usize = 64;
+
 /// Begins to supervise: takes over what an earlier supervisor left, and goes on until nothing is left to do. The caller holds the project's lock.
 pub async fn spawn(home: Home) -> Result<(Handle, JoinHandle<()>), Error> {
     build::sweep(&home.bin());
@@ -179,8 +198,20 @@ pub async fn spawn(home: Home) -> Result<(Handle, JoinHandle<()>), Error> {
     }
     let (commands, inbox) = mpsc::channel(COMMANDS);
     let (shown, snapshots) = watch::channel(Arc::new(Snapshot::default()));
-    let parts =
-        Parts { home, engine, planner, hunts, worker: Box::new(worker), commands: inbox, reports, snapshots: shown };
+    let (say, news) = mpsc::channel(NEWS);
+    let lookout = Lookout::Idle { project: home.root.clone(), news: say };
+    let parts = Parts {
+        watch: Ends { tell: Box::new(lookout), news },
+        since: last::saved_at(&home.state()),
+        home,
+        engine,
+        planner,
+        hunts,
+        worker: Box::new(worker),
+        commands: inbox,
+        reports,
+        snapshots: shown,
+    };
     let mut actor = Actor::new(parts);
     ground.news.iter().for_each(|news| actor.complain(news));
     for error in &beginning.complaints {

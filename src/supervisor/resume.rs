@@ -72,8 +72,23 @@ pub(super) fn begin(planner: &mut Planner, copies: &[Copy], last: &[LastService]
     let ended = ended(&services, copies, last);
     let told = services.iter().map(|(spec, _)| spec.name.clone()).collect();
     let past = past(copies, last, wall_us());
+    let edited = edited(planner, &services, &live);
     let resume = Event::Resume(Resume { services, artifacts, adoptions, ended, past });
-    Beginning { events: std::iter::once(resume).chain(planner.known_rest(&told)).collect(), adopt, complaints }
+    let events = std::iter::once(resume).chain(planner.known_rest(&told)).chain(edited).collect();
+    Beginning { events, adopt, complaints }
+}
+
+/// Of services with rerun on: those whose settings were edited while no supervisor was there to see it.
+fn edited(planner: &Planner, services: &[(ServiceSpec, Desired)], live: &[Copy]) -> Option<Event> {
+    let reruns = planner.reruns();
+    let is_other = |spec: &ServiceSpec, copy: &Copy| {
+        let launch = spec.runs.get(copy.instance.index() as usize);
+        copy.instance.service == spec.name && launch.is_none_or(|run| run.settings.0 != copy.record.settings)
+    };
+    let is_edited = |spec: &&ServiceSpec| reruns.contains(&spec.name) && live.iter().any(|copy| is_other(spec, copy));
+    let specs: Vec<ServiceSpec> = services.iter().map(|(spec, _)| spec).filter(is_edited).cloned().collect();
+    let (groups, because) = (BTreeMap::new(), BTreeSet::new());
+    (!specs.is_empty()).then_some(Event::Reconfigured { specs, groups, because })
 }
 
 /// What runs and of which nobody wrote down that it is not wanted, is: what was written down may have been removed with `.orchestra`.
@@ -229,6 +244,7 @@ fn bare_run(name: &ServiceName, number: u32, running: &[&Copy]) -> RunSpec {
             failures: 3,
             start_period: std::time::Duration::ZERO,
         },
+        debugger: None,
         live: None,
         stop,
         before: Vec::new(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::task::id::{InstanceId, RunId, ServiceName};
 use crate::task::spec::{Desired, Kind, Limits, Port};
@@ -16,6 +17,10 @@ pub struct Snapshot {
     pub services: Vec<ServiceView>,
     /// What whoever waits for a request should read, oldest first; only the newest are kept.
     pub notes: Vec<Note>,
+    /// The number of the newest watch that is armed; later ones may be on their way.
+    pub armed: u64,
+    /// Why the newest configuration is not taken over, line by line, the first of them a sentence; `None` where it is.
+    pub config_trouble: Option<Arc<Vec<String>>>,
     /// What watching suffers from, one sentence.
     pub watch_trouble: Option<String>,
 }

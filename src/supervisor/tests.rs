@@ -1,9 +1,14 @@
 //! The actor and the planner on real folders, with a fake worker and a stopped clock.
 
+#[cfg(test)]
+mod rerun;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::actor::watching::Tell;
 use super::*;
+use crate::rerun::watch::{News, Watched};
 use crate::scheduler::epvm::Epvm;
 use crate::store::{intent, last};
 use crate::worker::fake::FakeWorker;
@@ -13,6 +18,10 @@ struct Project {
     dir: tempfile::TempDir,
     handle: Handle,
     task: JoinHandle<()>,
+    /// What the actor wants watched.
+    told: watch::Receiver<Watched>,
+    /// What a watch would say; none is there.
+    say: mpsc::Sender<News>,
 }
 
 fn home(root: &Path) -> Home {
@@ -29,8 +38,8 @@ impl Project {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
-        let (handle, task) = begin(dir.path());
-        Project { dir, handle, task }
+        let begun = begin(dir.path());
+        Project { dir, handle: begun.handle, task: begun.task, told: begun.told, say: begun.say }
     }
 
     async fn ask(&self, verb: Verb, select: &[&str]) -> Result<Accepted, Error> {
@@ -70,14 +79,25 @@ impl Project {
     }
 }
 
-fn begin(root: &Path) -> (Handle, JoinHandle<()>) {
+struct Begun {
+    handle: Handle,
+    task: JoinHandle<()>,
+    told: watch::Receiver<Watched>,
+    say: mpsc::Sender<News>,
+}
+
+fn begin(root: &Path) -> Begun {
     let home = home(root);
     let (intents, _) = intent::load(&home.state()).unwrap();
     let (report, reports) = mpsc::channel(REPORTS);
     let (commands, inbox) = mpsc::channel(COMMANDS);
     let (shown, snapshots) = watch::channel(Arc::new(Snapshot::default()));
     let hunts = Arc::new(Hunts::new(home.clone()));
+    let (tell, told) = watch::channel(Watched::default());
+    let (say, news) = mpsc::channel(16);
     let parts = Parts {
+        watch: Ends { tell: Box::new(tell), news },
+        since: None,
         planner: Planner::new(home.clone(), intents, None, hunts.clone()),
         hunts,
         home,
@@ -87,7 +107,8 @@ fn begin(root: &Path) -> (Handle, JoinHandle<()>) {
         reports,
         snapshots: shown,
     };
-    (Handle { commands, snapshots }, tokio::spawn(Actor::new(parts).run(Vec::new())))
+    let task = tokio::spawn(Actor::new(parts).run(Vec::new()));
+    Begun { handle: Handle { commands, snapshots }, task, told, say }
 }
 
 const FLEET: &[(&str, &str)] = &[
@@ -175,4 +196,11 @@ async fn scale_is_kept_until_the_file_says_otherwise() {
     let accepted = project.ask(scale(None), &[]).await.unwrap();
     project.settle(accepted.from).await;
     assert_eq!(project.states(), "api:ready db:ready extra:idle");
+}
+
+impl Tell for watch::Sender<Watched> {
+    fn tell(&mut self, watched: Watched) -> std::io::Result<()> {
+        self.send_replace(watched);
+        Ok(())
+    }
 }

@@ -34,6 +34,28 @@ pub fn look(path: &Path) -> io::Result<FileSystem> {
     })
 }
 
+/// The kind of the file system of a path, where it is one whose files may be edited without a word to this machine's kernel: those that are reached over a
+/// network or another machine, and those that a program makes up.
+pub fn silent(path: &Path) -> io::Result<Option<String>> {
+    Ok(remote(path)?.or(made_up(path)?))
+}
+
+#[cfg(target_os = "linux")]
+fn made_up(path: &Path) -> io::Result<Option<String>> {
+    use nix::sys::statfs::{FUSE_SUPER_MAGIC, FsType, statfs};
+    // virtiofs, prl_fs.
+    const KINDS: [(FsType, &str); 3] =
+        [(FUSE_SUPER_MAGIC, "fuse"), (FsType(0x6a65_6a63), "virtiofs"), (FsType(0x7c7c_6673), "prl_fs")];
+    let kind = statfs(path)?.filesystem_type();
+    Ok(KINDS.iter().find(|(magic, _)| *magic == kind).map(|(_, name)| (*name).to_owned()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn made_up(path: &Path) -> io::Result<Option<String>> {
+    let kind = nix::sys::statfs::statfs(path)?.filesystem_type_name().to_owned();
+    Ok((kind.contains("fuse") || kind == "virtiofs").then_some(kind))
+}
+
 /// Free bytes, and all.
 #[cfg(target_os = "linux")]
 fn sizes(stat: &Statvfs) -> (u64, u64) {
@@ -94,6 +116,7 @@ mod tests {
         let found = look(dir.path()).unwrap();
         assert_eq!((found.remote, found.noexec, found.read_only), (None, false, false));
         assert!(found.size > 0 && found.free <= found.size);
+        assert_eq!(silent(dir.path()).unwrap(), None);
         assert!(look(Path::new("/nowhere/at/all")).is_err());
     }
 }

@@ -6,6 +6,10 @@
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::AT_FDCWD;
+use nix::sys::stat::{UtimensatFlags, utimensat};
+use nix::sys::time::TimeSpec;
+
 use crate::error::{Context, Error, Result};
 use crate::sys::folder::Folder;
 use crate::task::id::{InstanceId, ServiceName};
@@ -74,6 +78,17 @@ impl Home {
             }
         }
         Ok(())
+    }
+
+    /// Makes lock and sockets look used: what cleans `/tmp` takes away what nobody touched for days, and another supervisor would then begin beside this one.
+    /// What cannot be touched now is touched the next time.
+    pub fn stay_fresh(&self) {
+        let folders = [self.runtime.parent().unwrap_or(&self.runtime), &self.runtime];
+        let files = std::fs::read_dir(&self.runtime).into_iter().flatten().flatten().map(|entry| entry.path());
+        for path in folders.into_iter().map(Path::to_owned).chain(files) {
+            utimensat(AT_FDCWD, &path, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW, UtimensatFlags::NoFollowSymlink)
+                .unwrap_or(());
+        }
     }
 
     /// Built binaries.
@@ -166,6 +181,23 @@ mod tests {
         assert_eq!((mode(&home.dot), mode(&home.logs()), mode(&home.runtime)), (0o700, 0o700, 0o700));
         assert_eq!(std::fs::read_to_string(home.dot.join(".gitignore")).unwrap(), "*\n");
         std::fs::remove_dir(&home.runtime).unwrap();
+    }
+
+    #[test]
+    fn lock_and_sockets_look_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::find(dir.path()).unwrap();
+        home.open().unwrap();
+        let (lock, socket) = (home.supervisor_lock(), home.supervisor_socket());
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        std::fs::write(&lock, "").unwrap();
+        let long_ago = TimeSpec::new(1, 0);
+        for path in [&lock, &socket] {
+            utimensat(AT_FDCWD, path, &long_ago, &long_ago, UtimensatFlags::NoFollowSymlink).unwrap();
+        }
+        home.stay_fresh();
+        assert!([&lock, &socket].iter().all(|path| std::fs::metadata(path).unwrap().mtime() > 1));
+        std::fs::remove_dir_all(&home.runtime).unwrap();
     }
 
     #[test]

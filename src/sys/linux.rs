@@ -84,6 +84,15 @@ pub fn peer_pid(stream: &UnixStream) -> io::Result<u32> {
     u32::try_from(pid).map_err(io::Error::other)
 }
 
+/// Bytes written to a socket that its peer has not read yet.
+#[expect(unsafe_code, reason = "this ioctl has no wrapper")]
+pub fn unread(stream: &UnixStream) -> io::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the kernel writes one int (SIOCOUTQ, unix(7)); the descriptor is open.
+    let done = unsafe { libc::ioctl(stream.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    if done == 0 { Ok(usize::try_from(bytes).unwrap_or(0)) } else { Err(io::Error::last_os_error()) }
+}
+
 /// The running program, to be started once more: also after its file was replaced.
 pub fn own_program() -> io::Result<PathBuf> {
     Ok(PathBuf::from("/proc/self/exe"))
@@ -348,6 +357,17 @@ pub fn hurry() {
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -20) };
     // Where each session has an equal share, a crowd of sessions has nearly all: this is the share of ours.
     drop(fs::write("/proc/self/autogroup", "-20"));
+}
+
+/// One heap for all threads. With one each, what a thread frees is of no use to the others, and a process with a few threads that do much for a moment and
+/// then rest holds twice what it needs and more with each round. Before the first thread is started.
+pub fn share_one_heap() {
+    #[cfg(target_env = "gnu")]
+    #[expect(unsafe_code, reason = "mallopt has no wrapper")]
+    // SAFETY: takes two numbers; where it is refused all is as before.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
 }
 
 /// Gives freed memory back to the system, for a process that had its busiest moment and lives on for days.

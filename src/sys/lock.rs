@@ -23,9 +23,13 @@ pub enum Locked {
     Theirs(Option<u32>),
 }
 
-/// Takes the lock at `path`, making the file where it is missing. Waits up to `patience`, because a probe by [`is_held`] takes it for a moment.
+/// So long somebody may hold a lock who is not known to live.
+const PASSING: Duration = Duration::from_secs(5);
+
+/// Takes the lock at `path`, making the file where it is missing. One that is held by who wrote its pid and lives is refused after `patience`. Anybody else
+/// who holds it is a probe by [`is_held`], is about to write its pid, or is dying: that one is waited for, since on a busy machine a moment may be long.
 pub fn acquire(path: &Path, patience: Duration) -> io::Result<Locked> {
-    let until = Instant::now() + patience;
+    let began = Instant::now();
     loop {
         let file = open(path)?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
@@ -36,10 +40,14 @@ pub fn acquire(path: &Path, patience: Duration) -> io::Result<Locked> {
             }
             // The file was removed or replaced between open and lock: what we hold guards nothing.
             Ok(_) => {}
-            Err((file, nix::errno::Errno::EWOULDBLOCK)) if Instant::now() >= until => {
-                return Ok(Locked::Theirs(hint(file)));
+            Err((file, nix::errno::Errno::EWOULDBLOCK)) => {
+                let holder = hint(file);
+                let lives = holder.is_some_and(super::os::is_running);
+                if began.elapsed() >= if lives { patience } else { patience.max(PASSING) } {
+                    return Ok(Locked::Theirs(holder));
+                }
+                std::thread::sleep(Duration::from_millis(2));
             }
-            Err((_, nix::errno::Errno::EWOULDBLOCK)) => std::thread::sleep(Duration::from_millis(2)),
             Err((_, error)) => return Err(error.into()),
         }
     }
@@ -117,6 +125,22 @@ mod tests {
         }
         drop(lock);
         assert!(!is_held(&path).unwrap());
+    }
+
+    #[test]
+    fn who_does_not_live_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let mut ended = std::process::Command::new("true").spawn().unwrap();
+        ended.wait().unwrap();
+        std::fs::write(&path, format!("{}\n", ended.id())).unwrap();
+        let probe = Flock::lock(open(&path).unwrap(), FlockArg::LockSharedNonblock).unwrap();
+        let passing = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            drop(probe);
+        });
+        assert!(matches!(acquire(&path, Duration::ZERO).unwrap(), Locked::Ours(_)));
+        passing.join().unwrap();
     }
 
     #[test]

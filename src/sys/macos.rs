@@ -77,6 +77,16 @@ pub fn peer_pid(stream: &UnixStream) -> io::Result<u32> {
     u32::try_from(pid).map_err(io::Error::other)
 }
 
+/// Bytes written to a socket that its peer has not read yet.
+#[expect(unsafe_code, reason = "this option has no wrapper")]
+pub fn unread(stream: &UnixStream) -> io::Result<usize> {
+    let (mut bytes, mut size): (libc::c_int, libc::socklen_t) = (0, 4);
+    let (bytes_at, size_at) = ((&raw mut bytes).cast(), &raw mut size);
+    // SAFETY: the kernel writes one int and its size; the descriptor is open.
+    let done = unsafe { libc::getsockopt(stream.as_raw_fd(), libc::SOL_SOCKET, libc::SO_NWRITE, bytes_at, size_at) };
+    if done == 0 { Ok(usize::try_from(bytes).unwrap_or(0)) } else { Err(io::Error::last_os_error()) }
+}
+
 /// The running program, to be started once more.
 pub fn own_program() -> io::Result<PathBuf> {
     std::env::current_exe()
@@ -249,6 +259,9 @@ pub fn is_running(pid: u32) -> bool {
 pub fn is_stopped(pid: u32) -> bool {
     bsd_info(pid).is_ok_and(|info| info.pbi_status == libc::SSTOP)
 }
+
+/// Its allocator shares by itself.
+pub fn share_one_heap() {}
 
 /// macOS takes unused pages by itself when it needs them.
 pub fn give_memory_back() {}

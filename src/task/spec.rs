@@ -198,8 +198,10 @@ pub struct RunSpec {
     pub dir: PathBuf,
     /// The whole environment, each key once.
     pub env: Environment,
-    /// The ports of this instance, in the order of the file.
+    /// The ports of this instance, in the order of the file; that of its debugger last.
     pub ports: Vec<Port>,
+    /// Where a debugger listens below which it runs: `argv` begins with that debugger.
+    pub debugger: Option<u16>,
     /// When it counts as ready.
     pub ready: Probe,
     /// When it counts as dead although it runs.
@@ -269,6 +271,8 @@ pub struct BuildSpec {
     pub flags: Vec<String>,
     /// The whole environment, each key once.
     pub env: Vec<(OsString, OsString)>,
+    /// `go vet` of the package after a build that succeeded; what it finds fails the build.
+    pub vet: bool,
     /// Commands before the build, by argv, in `dir`.
     pub before: Vec<Vec<String>>,
     /// The binary, replaced by rename.

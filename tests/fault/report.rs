@@ -1,24 +1,10 @@
 //! What a row measured, kept as a small file that `scripts/faults` puts into `RESULTS.md`.
 
 use std::fmt::Display;
-use std::fs;
 
-use crate::support::toy;
+use crate::support::report;
 
-/// Records what the row `number` of `rows.txt` showed, in one sentence of figures; the seconds its test took so far go on a second line.
+/// Records what the row `number` of `rows.txt` showed, in one sentence of figures.
 pub(crate) fn record(number: u32, measured: impl Display) {
-    let folder = toy::shared().join("faults");
-    fs::create_dir_all(&folder).unwrap();
-    let test = std::thread::current().name().unwrap_or("unnamed").replace("::", "-");
-    let took = took().map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.1}"));
-    fs::write(folder.join(format!("{number:02}-{test}.txt")), format!("{measured}\n{took}\n")).unwrap();
-}
-
-/// How long this thread, which runs one test, has lived; `None` where there is no /proc.
-fn took() -> Option<f64> {
-    let stat = fs::read_to_string("/proc/thread-self/stat").ok()?;
-    let began: f64 = stat.rsplit(')').next()?.split_whitespace().nth(19)?.parse().ok()?;
-    let uptime: f64 = fs::read_to_string("/proc/uptime").ok()?.split_whitespace().next()?.parse().ok()?;
-    let ticks = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok()??;
-    Some(uptime - began / ticks as f64)
+    report::record("faults", number, measured);
 }

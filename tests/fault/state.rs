@@ -188,7 +188,8 @@ fn a_stop_without_a_supervisor_needs_no_readable_file() {
     let ps = fleet.orchestra(&["ps"]).ok();
     assert!(ps.stdout.contains(&pid.to_string()), "{}", ps.stdout);
     fleet.orchestra(&["stop"]).ok();
-    assert_eq!(fleet.processes(), []);
+    // On a slow machine its shim was quicker to bring a supervisor back, which finds nothing to do.
+    eventually("all to be gone", || fleet.processes().is_empty().then_some(()));
 }
 
 #[test]

@@ -6,6 +6,7 @@ pub(crate) mod leaks;
 pub(crate) mod mounts;
 pub(crate) mod output;
 pub(crate) mod ports;
+pub(crate) mod report;
 pub(crate) mod toy;
 pub(crate) mod wait;
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::measure::Measure;
 use super::session::START_LIMIT;
 use crate::api::client;
 use crate::api::convert::Ask;
@@ -29,6 +30,7 @@ pub(super) async fn raise(
     place: &Place,
     project: &Project,
     asked: &Request,
+    measure: Option<&Measure>,
     signals: &mut Signals,
 ) -> Raised {
     let mut raised = Raised {
@@ -54,10 +56,14 @@ pub(super) async fn raise(
         }
     }
     let all_down = raised.alone;
+    let mut asked = asked.clone();
+    // What is not stopped afterwards must not be left as it is built to be measured.
+    let cover = |name: &String| Some((name.clone(), measure?.of(name)?));
+    asked.start.cover = raised.started.iter().filter_map(cover).collect();
     while !missing.is_empty() && raised.up.is_ok() {
         let wave = if all_down { missing.clone() } else { next_wave(project, &missing) };
         missing.retain(|name| !wave.contains(name));
-        raised.up = start(context, place, asked, wave, all_down, signals).await;
+        raised.up = start(context, place, &asked, wave, all_down, signals).await;
     }
     raised
 }

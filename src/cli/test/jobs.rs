@@ -19,7 +19,7 @@ use crate::gotest::job::{Errand, Told};
 use crate::gotest::log::TestLog;
 use crate::gotest::plan::{Job, Kind, Options, Tested, budget};
 use crate::gotest::results::{PackageResult, State};
-use crate::gotest::run::Stop;
+use crate::services::run::Stop;
 use crate::store::tested;
 use crate::sys::home::Home;
 use crate::task::id::ServiceName;

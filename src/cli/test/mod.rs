@@ -2,6 +2,7 @@
 
 mod fleet;
 mod jobs;
+mod measure;
 mod report;
 mod session;
 mod show;
@@ -36,7 +37,7 @@ pub(super) struct Args {
     /// Also test the running fleet
     #[arg(long)]
     acceptance: bool,
-    /// Measure coverage
+    /// Measure coverage; with --acceptance that of the services, too, that are started for the tests
     #[arg(long)]
     cover: bool,
     /// Write the results to this file as JUnit XML, too

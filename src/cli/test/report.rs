@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::jobs::Outcome;
+use super::measure::Measured;
 use crate::api::{convert, wire};
 use crate::cli::change;
 use crate::error::Error;
@@ -28,6 +29,8 @@ pub(super) struct Report<'a> {
     /// From the beginning to the end.
     pub(super) elapsed: Duration,
     interrupted: bool,
+    /// Of the running services.
+    pub(super) measured: Option<&'a Measured>,
 }
 
 impl<'a> Report<'a> {
@@ -62,7 +65,12 @@ impl<'a> Report<'a> {
                 *covered.entry(service.clone()).or_default() += *statements;
             }
         }
-        Report { project, names, rows, covered, elapsed, interrupted }
+        Report { project, names, rows, covered, elapsed, interrupted, measured: None }
+    }
+
+    /// With what the tests of the fleet reached.
+    pub(super) fn with(self, measured: Option<&'a Measured>) -> Report<'a> {
+        Report { measured, ..self }
     }
 
     /// All tests.
@@ -132,6 +140,11 @@ pub(super) struct Wire {
     failed: usize,
     skipped: usize,
     elapsed_ms: u64,
+    /// Percent of the statements of all services that ran while the fleet was tested, and their profile; left out where that was not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acceptance_coverage: Option<Option<f64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acceptance_profile: Option<String>,
     services: Vec<WireService>,
     packages: Vec<WirePackage>,
     error: Option<wire::Failure>,
@@ -147,6 +160,12 @@ struct WireService {
     skipped: usize,
     /// Percent of the statements of its packages; null without `--cover`.
     coverage: Option<f64>,
+    /// Percent of the statements it is made of that ran while the fleet was tested; left out where that was not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acceptance_coverage: Option<Option<f64>>,
+    /// Why that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_measured: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -194,6 +213,10 @@ pub(super) fn wire(report: &Report<'_>, error: Option<&Error>, home: &Home) -> W
         failed: counts.failed,
         skipped: counts.skipped,
         elapsed_ms: millis(report.elapsed),
+        acceptance_coverage: report.measured.map(|measured| measured.total.percent().map(rounded)),
+        acceptance_profile: report.measured.and_then(|measured| {
+            measured.profile.as_ref().map(|file| home.relative(file).to_string_lossy().into_owned())
+        }),
         services: report.names.iter().map(|name| service(report, name)).collect(),
         packages: report.rows.iter().map(|row| package(row, home)).collect(),
         error: error.map(convert::failure),
@@ -202,6 +225,7 @@ pub(super) fn wire(report: &Report<'_>, error: Option<&Error>, home: &Home) -> W
 
 fn service(report: &Report<'_>, name: &ServiceName) -> WireService {
     let (state, counts) = report.of_service(name);
+    let measured = report.measured.and_then(|measured| measured.services.get(name));
     WireService {
         name: name.to_string(),
         state: state.word(),
@@ -209,6 +233,8 @@ fn service(report: &Report<'_>, name: &ServiceName) -> WireService {
         failed: counts.failed,
         skipped: counts.skipped,
         coverage: report.covered.get(name).and_then(|statements| statements.percent()).map(rounded),
+        acceptance_coverage: measured.map(|found| found.as_ref().ok().and_then(|found| found.percent()).map(rounded)),
+        not_measured: measured.and_then(|found| found.as_ref().err().cloned()),
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::fleet::{self, Raised};
 use super::jobs::{Bench, Outcome};
+use super::measure::{Measure, Measured};
 use super::report::{self, Report};
 use super::{Args, show};
 use crate::api::wire::Request;
@@ -21,12 +22,12 @@ use crate::gotest::job;
 use crate::gotest::junit;
 use crate::gotest::plan::{self, Kind, Plan, TestSpec, Tested};
 use crate::gotest::results::{PackageResult, State};
-use crate::gotest::run::Stop;
 use crate::project::Project;
 use crate::project::resolve::Overrides;
 use crate::rerun::graph::Graph;
 use crate::rerun::list::queries;
 use crate::services::problems;
+use crate::services::run::Stop;
 use crate::store::{intent, tested};
 use crate::sys::machine::machine;
 use crate::task::id::ServiceName;
@@ -44,6 +45,9 @@ struct Session<'a> {
     tested: BTreeMap<(Kind, String), Tested>,
     outcomes: Vec<Outcome>,
     statements: BTreeMap<String, Statements>,
+    /// Of the running services: what is to be counted, and what was.
+    measure: Option<Measure>,
+    measured: Option<Measured>,
 }
 
 /// Tests what was selected.
@@ -58,11 +62,14 @@ pub(super) async fn run(
     let mut signals = Signals::new()?;
     let (stop, _) = watch::channel(Stop::No);
     let began = (Instant::now(), jiff::Timestamp::now());
-    let cover = args.cover.then(|| place.home.state().join("tests").join(format!("cover-{}", std::process::id())));
+    let folder = format!("cover-{}", std::process::id());
+    let cover = args.cover.then(|| place.home.state().join("tests").join(&folder));
+    let measure = (args.cover && args.acceptance).then(|| Measure::new(folder));
     let _covers = cover.clone().map(Scratch::new).transpose()?;
     let bench = Bench::new(context, place, args.verbose, cover);
     let (tested, outcomes, statements) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
-    let mut session = Session { context, place, project, args, names, bench, tested, outcomes, statements };
+    let mut session =
+        Session { context, place, project, args, names, bench, tested, outcomes, statements, measure, measured: None };
     let specs = session.specs()?;
     let done = hear(&mut signals, &stop, session.unit(&specs, stop.subscribe())).await;
     let done = match done {
@@ -110,7 +117,11 @@ impl Session<'_> {
                 }
             }
         }
-        let plan = plan::unit(specs, &Graph::new(listings), &self.place.home.root);
+        let graph = Graph::new(listings);
+        if let Some(measure) = &mut self.measure {
+            measure.learn(specs, &graph);
+        }
+        let plan = plan::unit(specs, &graph, &self.place.home.root);
         self.carry_out(plan, stopped).await
     }
 
@@ -154,7 +165,10 @@ impl Session<'_> {
         stop: &watch::Sender<Stop>,
     ) -> Result<(), Error> {
         self.bench.finish();
-        let raised = fleet::raise(self.context, self.place, self.project, asked, signals).await;
+        if let Some(measure) = &self.measure {
+            measure.prepare(self.place)?;
+        }
+        let raised = fleet::raise(self.context, self.place, self.project, asked, self.measure.as_ref(), signals).await;
         let (raised, up) = match raised {
             Raised { up: Ok(()), .. } => (raised, Ok(())),
             Raised { started, alone, up: Err(error) } => (Raised { started, alone, up: Ok(()) }, Err(error)),
@@ -165,6 +179,9 @@ impl Session<'_> {
         };
         self.bench.finish();
         let lowered = fleet::lower(self.context, self.place, asked, &raised, signals).await;
+        if let (Some(measure), Ok(())) = (&self.measure, &lowered) {
+            self.measured = Some(measure.read(self.context, self.place, self.project, specs, &raised).await?);
+        }
         tested.and(lowered)
     }
 
@@ -203,7 +220,8 @@ impl Session<'_> {
             &self.statements,
             began.0.elapsed(),
             interrupted,
-        );
+        )
+        .with(self.measured.as_ref());
         if let Some(file) = &self.args.junit {
             let suites: Vec<junit::Suite<'_>> = report.suites();
             let text = junit::document(&self.project.name, &began.1.to_string(), report.elapsed, &suites);

@@ -6,10 +6,12 @@ use super::report::Report;
 use crate::cli::output::Paint;
 use crate::cli::table::{self, Cell, Row, Side};
 use crate::cli::text;
+use crate::gotest::cover::Statements;
 use crate::gotest::plan::{Kind, Tested};
 use crate::gotest::results::{PackageResult, State, TestResult};
 use crate::logs::clean::{Colours, clean};
 use crate::sys::terminal::columns;
+use crate::task::id::ServiceName;
 
 /// The columns of the terminal that the table must fit, where it is one.
 pub(super) fn limit() -> Option<usize> {
@@ -97,8 +99,29 @@ pub(super) fn text(report: &Report<'_>, color: bool, limit: Option<usize>) -> Ve
     }
     out.extend_from_slice(self::table(report, color, limit).as_bytes());
     out.push(b'\n');
+    out.extend_from_slice(measured(report, color).as_bytes());
     out.extend_from_slice(summary(report, color).as_bytes());
     out
+}
+
+/// What the tests of the fleet reached.
+fn measured(report: &Report<'_>, color: bool) -> String {
+    let Some(measured) = report.measured else { return String::new() };
+    let row = |(name, found): (&ServiceName, &Result<Statements, String>)| {
+        let (value, paint) = match found {
+            Ok(statements) => (percent(statements.percent()), None),
+            Err(why) => (format!("not measured: {}", text::clean(why)), Some(Paint::Yellow)),
+        };
+        Row::Cells(vec![Cell::plain(name.to_string()), Cell::painted(value, paint)])
+    };
+    let mut rows: Vec<Row> = measured.services.iter().map(row).collect();
+    if let Some(file) = &measured.profile {
+        let total = Cell::painted(percent(measured.total.percent()), Some(Paint::Bold));
+        rows.push(Row::Cells(vec![Cell::painted("total", Some(Paint::Bold)), total]));
+        rows.push(Row::Line(format!("profile: {}", text::clean(&file.to_string_lossy())), None));
+    }
+    let columns = [("SERVICE", Side::Left), ("COVERED BY ACCEPTANCE TESTS", Side::Left)];
+    format!("{}\n", table::render(&columns, &rows, &[], None, color))
 }
 
 /// What failed in one package.
@@ -164,7 +187,6 @@ fn table(report: &Report<'_>, color: bool, limit: Option<usize>) -> String {
         ("TIME", Side::Right),
     ];
     columns.extend(covers.then_some(("COVERAGE", Side::Right)));
-    let percent = |percent: Option<f64>| percent.map_or("-".to_owned(), |percent| format!("{percent:.1}%"));
     let mut rows: Vec<Row> = Vec::new();
     for (kind, tested, result) in &report.rows {
         let (counts, (word, paint)) = (result.counts(), word(result));
@@ -201,6 +223,10 @@ fn table(report: &Report<'_>, color: bool, limit: Option<usize>) -> String {
         ]));
     }
     table::render(&columns, &rows, &[1], limit, color)
+}
+
+fn percent(percent: Option<f64>) -> String {
+    percent.map_or("-".to_owned(), |percent| format!("{percent:.1}%"))
 }
 
 fn summary(report: &Report<'_>, color: bool) -> String {

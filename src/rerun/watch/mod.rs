@@ -3,16 +3,101 @@
 //! One task owns it all: it asks `go list` what the services are made of, watches the folders of the answer and the files of the configuration, waits until
 //! edits come to rest for a moment, compares contents, and sends what is reached. It decides nothing about builds and copies.
 
+mod ask;
+mod eyes;
+mod files;
+mod git;
+mod globs;
+mod inbox;
+#[cfg(test)]
+mod limits;
+mod look;
+mod names;
+mod outbox;
+mod places;
+mod round;
+mod scan;
+mod settle;
+mod task;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod yard;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-use std::time::SystemTime;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::list::Wanted;
 use super::reach::Reach;
 use crate::task::id::ServiceName;
 
+/// The watch, as the one who owns it sees it. Dropping it ends all: its thread, what the system was asked to watch, and every `go`.
+#[derive(Debug)]
+pub struct Watcher {
+    orders: watch::Sender<Arc<Watched>>,
+    ended: oneshot::Receiver<()>,
+}
+
+/// What is different in tests.
+#[derive(Clone, Copy, Debug)]
+struct Options {
+    /// The system watches at most so many folders.
+    folders: usize,
+    /// So many paths may wait to be looked at; beyond that everything is.
+    room: usize,
+    /// Between two looks at what the system does not tell of.
+    pause: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { folders: usize::MAX, room: 16_384, pause: Duration::from_secs(1) }
+    }
+}
+
+impl Watcher {
+    /// Starts it; it watches nothing until it is told. Paths in messages are relative to `project`. News wait in `news` as long as it has room;
+    /// beyond that later ones join those that wait, and none is lost.
+    ///
+    /// It has a thread of its own: reading a few thousand files must not hold up who decides.
+    pub fn spawn(project: &Path, news: mpsc::Sender<News>) -> io::Result<Watcher> {
+        Watcher::with(project, news, Options::default())
+    }
+
+    fn with(project: &Path, news: mpsc::Sender<News>, options: Options) -> io::Result<Watcher> {
+        let (orders, told) = watch::channel(Arc::default());
+        let (end, ended) = oneshot::channel();
+        let project = project.to_owned();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        thread::Builder::new().name("watch".to_owned()).spawn(move || {
+            runtime.block_on(task::Task::run(project, options, told, news));
+            drop(runtime);
+            // Nobody may wait for it.
+            end.send(()).ok();
+        })?;
+        Ok(Watcher { orders, ended })
+    }
+
+    /// Says what shall be watched from now on. The newest counts: one that was not looked at yet is replaced.
+    pub fn tell(&self, watched: Watched) {
+        self.orders.send_replace(Arc::new(watched));
+    }
+
+    /// Ends it, and returns once nothing of it is left.
+    pub async fn end(self) {
+        drop(self.orders);
+        self.ended.await.ok();
+    }
+}
+
 /// What shall be watched; each one replaces the one before.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Watched {
     /// Grows with each; the answer to it is [`News::Armed`] with the same number.
     pub number: u64,
@@ -27,7 +112,7 @@ pub struct Watched {
 }
 
 /// One service of those.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct WatchedService {
     /// Its name.
     pub name: ServiceName,

@@ -33,7 +33,8 @@ impl Engine {
             }
         }
         self.test_packages(edit.tests, out);
-        for (name, files) in because {
+        // A build that is only made sure of is nobody's edit.
+        for (name, files) in because.into_iter().filter(|(_, files)| !files.is_empty()) {
             self.say(&name, edited_words(&files), now, out);
             self.begin_rerun(&name, files, edit.seen_us);
         }
@@ -64,8 +65,11 @@ impl Engine {
                 slot.held &= !begins;
             }
             self.look_again(&name, now);
-            self.say(&name, edited_words(because), now, out);
-            self.begin_rerun(&name, because.clone(), now.wall_us);
+            // What only others notice is no edit of this one.
+            if !because.is_empty() {
+                self.say(&name, edited_words(because), now, out);
+                self.begin_rerun(&name, because.clone(), now.wall_us);
+            }
         }
         self.forget_builds();
     }

@@ -173,7 +173,7 @@ pub enum Event {
         specs: Vec<ServiceSpec>,
         /// Builds with the same number may share one `go build`.
         groups: BTreeMap<BuildKey, u64>,
-        /// The files because of which, relative to the project.
+        /// The files because of which, relative to the project; nothing is said where there are none.
         because: BTreeSet<PathBuf>,
     },
     /// Which services are built and swapped at each save, and what watching suffers from.
@@ -182,6 +182,11 @@ pub enum Event {
         services: BTreeSet<ServiceName>,
         /// One sentence.
         trouble: Option<String>,
+    },
+    /// Something that whoever waits, `why` and the service's log should say.
+    Told {
+        /// About whom, and one sentence each.
+        said: Vec<(ServiceName, String)>,
     },
     /// A worker reports.
     Report(RunId, RunReport),
@@ -362,6 +367,7 @@ impl Engine {
             Event::Edited(edit) => self.edited(edit, now, out),
             Event::Reconfigured { specs, groups, because } => self.reconfigure(specs, groups, &because, now, out),
             Event::Watching { services, trouble } => self.watching(services, trouble),
+            Event::Told { said } => said.into_iter().for_each(|(service, words)| self.note(&service, words, now, out)),
             Event::Report(run, report) => self.report(run, report, now, out),
             Event::Timer(timer) => self.timer(timer, now),
         }

@@ -198,13 +198,17 @@ impl Engine {
         }
     }
 
-    /// Services of the project that nobody asked for yet.
+    /// Services of the project that nobody asked for yet, or any more.
     pub(super) fn know(&mut self, specs: Vec<ServiceSpec>) {
+        let is_live = |service: &Service| {
+            service.desired != Desired::Down || service.slots.values().any(|slot| slot.run.is_some())
+        };
         for spec in specs {
-            if !self.services.contains_key(&spec.name) {
+            if !self.services.get(&spec.name).is_some_and(is_live) {
                 self.take_spec(spec);
             }
         }
+        self.forget_builds();
     }
 
     /// A run that outlived an earlier supervisor goes on in its slot. One whose slot has a run already is not taken.

@@ -19,7 +19,7 @@ impl Engine {
         };
         let services = self.services.iter().map(view).collect();
         let notes = self.notes.iter().cloned().collect();
-        Snapshot { seq: self.seq, services, notes, watch_trouble: self.watch_trouble.clone() }
+        Snapshot { seq: self.seq, services, notes, watch_trouble: self.watch_trouble.clone(), ..Snapshot::default() }
     }
 
     fn service_view(&self, service: &Service, settled: Settled) -> ServiceView {
@@ -123,7 +123,8 @@ impl Engine {
         let view = self.service_view(service, settled);
         let of_copies =
             service.slots.values().filter_map(|slot| self.slot_reason(service, slot).map(|why| sentence(slot, &why)));
-        let reasons = self.work_reasons(service).into_iter().chain(of_copies).collect();
+        let debuggers = service.slots.values().filter_map(debugger);
+        let reasons = self.work_reasons(service).into_iter().chain(of_copies).chain(debuggers).collect();
         let needs = service.spec.needs.iter().map(|need| {
             let state =
                 self.services.get(&need.service).map(|other| self.service_view(other, Settled::Pending).state());
@@ -146,6 +147,12 @@ impl Engine {
             service: view,
         })
     }
+}
+
+/// Where a copy that runs below a debugger can be reached.
+fn debugger(slot: &Slot) -> Option<String> {
+    let port = slot.launch.debugger.filter(|_| slot.run.is_some())?;
+    Some(format!("{} runs below a debugger: `dlv connect 127.0.0.1:{port}`", slot.id))
 }
 
 fn sentence(slot: &Slot, why: &str) -> String {

@@ -152,6 +152,7 @@ impl World {
             Event::Build { .. }
             | Event::Kill { .. }
             | Event::Watching { .. }
+            | Event::Told { .. }
             | Event::Known { .. }
             | Event::Hunt { .. }
             | Event::Hunted { .. }

@@ -1,8 +1,11 @@
 //! Turns a request into what the engine understands: loads the project, selects, resolves, and writes down what is wanted before anything is done.
 
+mod debugging;
+mod reload;
 mod requests;
 mod resolve;
 mod wanted;
+mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::project::file::Linger;
 use crate::project::load::LoadOptions;
 use crate::project::{Project, load};
+use crate::rerun::watch::Watched;
 use crate::scheduler::{self, Scheduler};
 use crate::shim::spec;
 use crate::store::good::{self, Good};
@@ -21,6 +25,7 @@ use crate::store::intent::{self, DOWN, Intent};
 use crate::strays::{Hunt, Hunts};
 use crate::sys::home::Home;
 use crate::task::id::ServiceName;
+use crate::task::spec::ServiceSpec;
 
 /// A request in the engine's words.
 pub(super) struct Plan {
@@ -44,6 +49,14 @@ pub(super) struct Planner {
     kept: Option<Good>,
     /// Services the engine was told of.
     told: BTreeSet<ServiceName>,
+    /// Of services with rerun on: what the engine was told last.
+    specs: BTreeMap<ServiceName, ServiceSpec>,
+    /// The project that the running fleet was last brought in line with, while rerun is on.
+    followed: Option<Arc<Project>>,
+    /// Why the newest configuration is not taken over.
+    broken: Option<Arc<Vec<String>>>,
+    /// What was last said to be watched.
+    watched: Watched,
     /// What the next person who asks for something should know.
     news: Vec<String>,
     hunts: Arc<Hunts>,
@@ -56,7 +69,19 @@ impl Planner {
         kept: Option<Good>,
         hunts: Arc<Hunts>,
     ) -> Planner {
-        Planner { home, intents, project: None, kept, told: BTreeSet::new(), news: Vec::new(), hunts }
+        Planner {
+            home,
+            intents,
+            project: None,
+            kept,
+            told: BTreeSet::new(),
+            specs: BTreeMap::new(),
+            followed: None,
+            broken: None,
+            watched: Watched::default(),
+            news: Vec::new(),
+            hunts,
+        }
     }
 
     /// Remembers something for the next person who asks for a change.
@@ -83,12 +108,20 @@ impl Planner {
 
     /// Reads the configuration; it becomes the last good one.
     pub(super) fn load(&mut self, config: Option<&std::path::Path>, trust: bool) -> Result<Arc<Project>> {
-        let options = LoadOptions { config: config.map(ToOwned::to_owned), trust };
-        let project = load::load(&self.home.root, &options).map_err(problem::error)?;
-        let project = Arc::new(project);
-        self.hunts.learn(&project);
-        self.project = Some(project.clone());
+        let project = self.read(config, trust)?;
+        self.adopt(&project);
         Ok(project)
+    }
+
+    /// Reads the configuration and keeps the last good one.
+    fn read(&self, config: Option<&std::path::Path>, trust: bool) -> Result<Arc<Project>> {
+        let options = LoadOptions { config: config.map(ToOwned::to_owned), trust };
+        load::load(&self.home.root, &options).map(Arc::new).map_err(problem::error)
+    }
+
+    fn adopt(&mut self, project: &Arc<Project>) {
+        self.hunts.learn(project);
+        self.project = Some(project.clone());
     }
 
     fn load_for(&mut self, request: &Request) -> Result<Arc<Project>> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::resolve::From;
-use super::wanted::{desired_word, offset_of, remember_caller, remember_flags, without_vendors};
-use super::{Plan, Planner};
+use super::wanted::{desired_word, offset_of, remember_caller, remember_flags, remember_rerun, without_vendors};
+use super::{Plan, Planner, debugging};
 use crate::error::{Error, Result};
 use crate::project::Project;
 use crate::project::select::{self, Selection, with_needs};
@@ -32,13 +32,20 @@ impl Planner {
             let intent = wanted.entry(name.clone()).or_default();
             remember_caller(intent, request);
             intent.desired = desired_word(&project, name).to_owned();
+            intent.whole |= request.select.is_empty();
             if chosen.contains(name) {
                 remember_flags(intent, &flags, &project, name);
             }
+            intent.debug |= flags.debug.contains(name);
+            intent.cover = flags.cover.get(name).cloned();
         }
+        remember_rerun(&mut wanted, &project, (&chosen, &reached), flags.rerun);
+        debugging::check(&project, &flags.debug, &reached)?;
         let specs = self.resolve(&project, &reached, &wanted, None)?;
+        notes.extend(debugging::prepare(&specs)?);
         let explicit = if request.select.is_empty() { BTreeSet::new() } else { chosen };
         self.save(wanted)?;
+        self.follow(&project, &specs, request.select.is_empty());
         let services: Vec<ServiceName> = specs.iter().map(|spec| spec.name.clone()).collect();
         let groups = groups(&specs);
         let events = vec![self.known(&project, &reached), Event::Start { specs, groups, explicit }];
@@ -71,7 +78,9 @@ impl Planner {
             intent.desired = desired_word(&project, name).to_owned();
         }
         let specs = self.resolve(&project, &names, &wanted, None)?;
+        notes.extend(debugging::prepare(&specs)?);
         self.save(wanted)?;
+        self.follow(&project, &specs, false);
         let services: Vec<ServiceName> = specs.iter().map(|spec| spec.name.clone()).collect();
         let groups = groups(&specs);
         let events = vec![self.known(&project, &names), Event::Restart { specs, groups, only: copies(&selection) }];
@@ -86,6 +95,7 @@ impl Planner {
         let names = without_vendors(&project, names, true, &mut notes)?;
         let from = From { env: &request.env, caller: &request.caller, command: "build" };
         let specs = self.resolve(&project, &names, &self.intents.clone(), Some(&from))?;
+        self.follow(&project, &specs, false);
         let services = specs.iter().filter(|spec| spec.build.is_some()).map(|spec| spec.name.clone()).collect();
         let groups = groups(&specs);
         let events = vec![self.known(&project, &names), Event::Build { specs, groups }];
@@ -121,7 +131,10 @@ impl Planner {
         let awake = names.difference(&woken).cloned().collect();
         let scaled = self.resolve(&project, &awake, &wanted, None)?;
         let started = self.resolve(&project, &woken, &wanted, None)?;
+        notes.extend(debugging::prepare(&started)?);
         self.save(wanted)?;
+        self.follow(&project, &scaled, false);
+        self.follow(&project, &started, false);
         let services = scaled.iter().chain(&started).map(|spec| spec.name.clone()).collect();
         let hunt = self.hunt(&project, request, &started.iter().map(|spec| spec.name.clone()).collect::<Vec<_>>());
         let groups = groups(&started);
@@ -133,12 +146,17 @@ impl Planner {
     pub(super) fn stop(&mut self, request: &Request, grace: Option<Duration>) -> Result<Plan> {
         let selection = self.select_known(&request.select)?;
         let only = copies(&selection);
-        let services = selection.names;
+        let services = selection.names.clone();
         let mut wanted = self.intents.clone();
         for name in services.iter().filter(|name| !only.iter().any(|id| id.service == **name)) {
             if let Some(intent) = wanted.get_mut(name) {
                 *intent = intent.stopped();
             }
+            self.specs.remove(name);
+        }
+        // Who is stopped by name stays so, whatever becomes of its files; a stop of everything ends this, too.
+        for (name, intent) in &mut wanted {
+            intent.held = !selection.everything && (intent.held || services.contains(name) && !intent.is_wanted());
         }
         let mut notes = if request.select.is_empty() { Vec::new() } else { self.left_behind(&services, &wanted) };
         // A disk that cannot be written to must not keep anything running.
@@ -233,7 +251,7 @@ fn of(names: impl IntoIterator<Item = ServiceName>) -> Selection {
 }
 
 /// Builds that may share one `go build` get the same number.
-fn groups(specs: &[ServiceSpec]) -> BTreeMap<BuildKey, u64> {
+pub(super) fn groups(specs: &[ServiceSpec]) -> BTreeMap<BuildKey, u64> {
     let builds = specs.iter().filter_map(|spec| spec.build.clone()).map(Arc::new).collect();
     let mut out = BTreeMap::new();
     for (number, batch) in build::batches(builds).into_iter().enumerate() {

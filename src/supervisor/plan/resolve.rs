@@ -146,16 +146,19 @@ impl Planner {
         let up = wanted.iter().filter(|(_, intent)| intent.desired != DOWN).map(|(name, _)| name.clone());
         let names: BTreeSet<ServiceName> = up.chain(live.iter().cloned()).filter(|name| sound.contains(name)).collect();
         // All at once is much quicker, and their environments share what they can.
-        if let Ok(specs) = self.resolve(&project, &names, &wanted, None) {
-            return (specs, complaints);
-        }
-        let mut specs = Vec::new();
-        for name in names {
-            match self.resolve(&project, &BTreeSet::from([name]), &wanted, None) {
-                Ok(resolved) => specs.extend(resolved),
-                Err(error) => complaints.push(error),
+        let specs = self.resolve(&project, &names, &wanted, None).unwrap_or_else(|_| {
+            let mut specs = Vec::new();
+            for name in names {
+                match self.resolve(&project, &BTreeSet::from([name]), &wanted, None) {
+                    Ok(resolved) => specs.extend(resolved),
+                    Err(error) => complaints.push(error),
+                }
             }
-        }
+            specs
+        });
+        // What was edited while no supervisor ran differs from what the fleet was started by.
+        let kept = self.kept.as_ref().map(|kept| Arc::new(load::load_kept(&self.home.root, kept)));
+        self.follow(&kept.unwrap_or(project), &specs, true);
         (specs, complaints)
     }
 }
@@ -166,6 +169,9 @@ fn overrides(project: &Project, name: &ServiceName, intent: &Intent) -> Override
         scale: intent.scale.filter(|_| intent.scale_in_file == in_file),
         env: intent::unpairs(&intent.extra_env),
         race: intent.race,
+        test: intent.test,
+        debug: intent.debug,
+        cover: intent.cover.clone(),
         port_offset: intent.port_offset,
     }
 }

@@ -1,10 +1,11 @@
 //! What a request changes about what is wanted, before it is written down.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 
 use crate::error::{Error, Result};
 use crate::project::Project;
+use crate::project::select::with_needs;
 use crate::store::intent::{self, Intent};
 use crate::supervisor::{Request, StartFlags, Verb};
 use crate::task::id::ServiceName;
@@ -15,6 +16,8 @@ pub(super) fn remember_caller(intent: &mut Intent, request: &Request) {
     intent.nofile = request.caller.nofile;
     intent.command = word(&request.verb).to_owned();
     intent.config.clone_from(&request.config);
+    intent.trust = request.trust;
+    intent.held = false;
 }
 
 fn word(verb: &Verb) -> &'static str {
@@ -37,11 +40,30 @@ pub(super) fn remember_flags(intent: &mut Intent, flags: &StartFlags, project: &
         intent.extra_env = intent::pairs(&env);
     }
     intent.race |= flags.race;
+    intent.test |= flags.test;
     intent.no_deps = flags.no_deps;
     intent.port_offset = flags.port_offset.or(intent.port_offset);
     if let Some(scale) = flags.scale.get(name) {
         intent.scale = Some(*scale);
         intent.scale_in_file = project.services.get(name).map(|service| service.config.scale);
+    }
+}
+
+/// Turns rerun on for what was selected and what it depends on; off again for what was selected, and for what only that depends on.
+pub(super) fn remember_rerun(
+    wanted: &mut BTreeMap<ServiceName, Intent>,
+    project: &Project,
+    (chosen, reached): (&BTreeSet<ServiceName>, &BTreeSet<ServiceName>),
+    rerun: Option<bool>,
+) {
+    let Some(on) = rerun else { return };
+    let others = wanted.iter().filter(|(name, intent)| intent.rerun && intent.is_wanted() && !reached.contains(*name));
+    let others: BTreeSet<ServiceName> = others.map(|(name, _)| name.clone()).collect();
+    let needed = with_needs(project, &others);
+    for name in reached.iter().filter(|name| on || chosen.contains(*name) || !needed.contains(*name)) {
+        if let Some(intent) = wanted.get_mut(name) {
+            intent.rerun = on;
+        }
     }
 }
 

@@ -37,6 +37,13 @@ pub(super) fn n_threads(pid: u32) -> usize {
     threads(pid).into_iter().filter(|thread| !ended(thread)).count()
 }
 
+/// Whether all of its threads wait for a debugger.
+pub(super) fn is_held(pid: u32) -> bool {
+    let mut living =
+        threads(pid).into_iter().filter_map(|thread| state(&thread)).filter(|state| !b"ZX".contains(state));
+    living.next() == Some(b't') && living.all(|state| state == b't')
+}
+
 /// Where the first of its threads that hears no signal waits.
 pub(super) fn waits_in(pid: u32) -> Option<String> {
     threads(pid).into_iter().find(|thread| state(thread) == Some(b'D')).map(|thread| place(&thread))

@@ -24,6 +24,11 @@ pub(super) fn name(pid: u32) -> Option<String> {
     with(pid, |process| process.name().to_string_lossy().into_owned())
 }
 
+/// A debugger suspends the whole process here.
+pub(super) fn is_held(pid: u32) -> bool {
+    doing(pid) == Doing::Stopped
+}
+
 /// A process that is no zombie has one.
 pub(super) fn n_threads(pid: u32) -> usize {
     usize::from(!matches!(doing(pid), Doing::Ended))

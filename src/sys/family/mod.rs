@@ -32,6 +32,11 @@ pub fn doing(pid: u32) -> Doing {
     here::doing(pid)
 }
 
+/// Whether a debugger has stopped every thread of a process, as at a breakpoint.
+pub fn is_held(pid: u32) -> bool {
+    here::is_held(pid)
+}
+
 /// Where in the kernel a process waits, in one of its threads, and hears no signal; empty where the system does not say.
 pub fn waits_in(pid: u32) -> Option<String> {
     here::waits_in(pid)
@@ -135,6 +140,11 @@ impl Table {
     /// Every process.
     pub fn processes(&self) -> &[Process] {
         &self.all
+    }
+
+    /// The processes below another one, however deep.
+    pub fn below(&self, ancestor: u32) -> Vec<u32> {
+        self.descendants(ancestor).into_iter().filter(|process| !process.zombie).map(|process| process.pid).collect()
     }
 
     /// The shim of the service that `leader` leads: its parent.

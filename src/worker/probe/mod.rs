@@ -61,6 +61,9 @@ const LOOK_AGAIN: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(3
 /// … and then with each so-manieth probe, only the processes found before.
 const LOOK_EACH: u32 = 12;
 
+/// Below a debugger of ours it is looked so often whether that has stopped the run, since no probe may be left to find out.
+const HOLDS: Duration = Duration::from_secs(1);
+
 struct Prober {
     run: RunId,
     spec: Arc<RunSpec>,
@@ -78,6 +81,8 @@ struct Prober {
     waiting: Option<String>,
     holder: Option<Holder>,
     debugged: bool,
+    /// When to look whether its debugger has stopped it; `None` where it runs below none of ours.
+    debugger: Option<Instant>,
     listening: Vec<String>,
 }
 
@@ -119,12 +124,13 @@ impl Prober {
         let started = Instant::now();
         Prober {
             run: ctx.run,
-            owner: Owner::new(ctx.pid),
+            owner: Owner::new(ctx.pid, ctx.spec.debugger.is_some()),
             log: LogWatch::new(ctx.log_dir, ctx.run),
             client: http::Client::default(),
             notify: ctx.notify,
             ready: Check::new(&ctx.spec.ready, started),
             live: ctx.spec.live.as_ref().map(|p| Check::new(p, started)),
+            debugger: ctx.spec.debugger.map(|_| started + HOLDS),
             spec: ctx.spec,
             sink,
             started,
@@ -143,7 +149,7 @@ impl Prober {
             self.ready.due = Some(self.started);
         }
         loop {
-            let dues = [self.ready.due, self.live.as_ref().and_then(|l| l.due), self.looks.due];
+            let dues = [self.ready.due, self.live.as_ref().and_then(|l| l.due), self.looks.due, self.debugger];
             let due = dues.into_iter().flatten().min();
             if due.is_none() && !self.awaits_word() {
                 return Ok(());
@@ -169,6 +175,10 @@ impl Prober {
         }
         if is_due(self.looks.due) {
             self.look().await?;
+        }
+        if is_due(self.debugger) {
+            self.debugger = Some(Instant::now() + HOLDS);
+            self.rests().await?;
         }
         Ok(())
     }
@@ -261,7 +271,7 @@ impl Prober {
 
     /// While a debugger holds the process, a failed probe says nothing about it.
     async fn rests(&mut self) -> Result<bool, Closed> {
-        let debugged = self.owner.is_debugged();
+        let debugged = self.owner.is_debugged().await;
         if debugged != self.debugged {
             self.debugged = debugged;
             self.send(debugger(debugged)).await?;

@@ -10,6 +10,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::ask::Answer;
+use crate::sys::family;
 use crate::sys::listeners::{self, Claim, Ownership, Socket};
 use crate::task::spec::Protocol;
 use crate::worker::Holder;
@@ -35,6 +36,8 @@ pub(super) enum Connected {
 /// What is known about the sockets of one run.
 pub(super) struct Owner {
     leader: u32,
+    /// It runs below a debugger of ours, which holds it for good: only one that stands still is held.
+    below_debugger: bool,
     claims: HashMap<(Protocol, SocketAddr), Claim>,
     stranger: Option<Stranger>,
     listener: Option<Claim>,
@@ -65,8 +68,16 @@ impl Stranger {
 }
 
 impl Owner {
-    pub(super) fn new(leader: u32) -> Owner {
-        Owner { leader, claims: HashMap::new(), stranger: None, listener: None, members: vec![leader], refusals: 0 }
+    pub(super) fn new(leader: u32, below_debugger: bool) -> Owner {
+        Owner {
+            leader,
+            below_debugger,
+            claims: HashMap::new(),
+            stranger: None,
+            listener: None,
+            members: vec![leader],
+            refusals: 0,
+        }
     }
 
     /// Connects to a port of this machine, by IPv4 or else IPv6, and proves whose it is.
@@ -199,9 +210,20 @@ impl Owner {
     }
 
     /// Whether a debugger holds the leader or a process that listens for the run.
-    pub(super) fn is_debugged(&self) -> bool {
+    pub(super) async fn is_debugged(&self) -> bool {
+        if self.below_debugger {
+            return self.stands_still().await;
+        }
         let listening = self.claims.values().map(|c| c.pid).chain(self.listener.map(|c| c.pid));
         std::iter::once(self.leader).chain(listening).any(|pid| listeners::tracer(pid).is_some())
+    }
+
+    /// Whether a debugger has stopped a process of the run, as at a breakpoint.
+    async fn stands_still(&self) -> bool {
+        let leader = self.leader;
+        let is_held = |pid: &u32| listeners::tracer(*pid).is_some() && family::is_held(*pid);
+        let look = move || listeners::members(leader, RECENT).iter().any(is_held);
+        off_thread(look).await.unwrap_or(false)
     }
 }
 

@@ -45,6 +45,7 @@ fn spec(ready: Probe) -> RunSpec {
         dir: std::env::temp_dir(),
         env: std::env::vars_os().collect(),
         ports: vec![],
+        debugger: None,
         ready,
         live: None,
         stop: StopSpec { signal: 15, grace: Duration::from_secs(1) },

@@ -153,7 +153,6 @@ fn failed(error: String) -> BuildFailure {
 }
 
 async fn build(ground: &Arc<Ground>, run: RunId, batch: &BuildBatch, orders: &mut Orders) -> Result<Done, Setback> {
-    let first = batch.members.first().ok_or_else(|| failed("there is nothing to build".to_owned()))?;
     tokio::select! {
         done = prepare(ground, run, batch) => done?,
         () = orders.end() => return Err(interrupted()),
@@ -163,8 +162,31 @@ async fn build(ground: &Arc<Ground>, run: RunId, batch: &BuildBatch, orders: &mu
     let (prepared, into) = (batch.clone(), staging.clone());
     let prepare = move || build::prepare(&prepared, &into).map_err(std::io::Error::other);
     ground.beside(prepare).await.map_err(|error| failed(error.to_string()))?;
-    let (outcome, output) = carry_out(ground, run, first, line, orders).await?;
-    Ok((staging, outcome, output))
+    match compile(ground, run, batch, (line, &staging), orders).await {
+        Ok((outcome, output)) => Ok((staging, outcome, output)),
+        Err(setback) => {
+            // An edit ended it: what it had made so far is nobody's.
+            ground.beside(move || build::discard(&staging).map_err(std::io::Error::other)).await.unwrap_or(());
+            Err(setback)
+        }
+    }
+}
+
+/// `go build`, and `go vet` after it where that is asked for.
+async fn compile(
+    ground: &Arc<Ground>,
+    run: RunId,
+    batch: &BuildBatch,
+    (line, staging): (CommandLine, &Path),
+    orders: &mut Orders,
+) -> Result<(Outcome, Vec<u8>), Setback> {
+    let first = batch.members.first().ok_or_else(|| failed("there is nothing to build".to_owned()))?;
+    let built = carry_out(ground, run, first, line, orders).await?;
+    let vet = if built.0.code == Some(0) { build::vet(batch, staging) } else { None };
+    match vet {
+        Some(line) => carry_out(ground, run, first, line?, orders).await,
+        None => Ok(built),
+    }
 }
 
 /// Runs the commands before the build of each member.

@@ -28,6 +28,9 @@ use crate::sys::home::Home;
 use crate::task::id::{RunId, ServiceName};
 use crate::task::spec::RunSpec;
 
+/// The command that runs `dlv`, and a service below it.
+pub const DEBUGGER: &str = "__debugger";
+
 /// Signals for one run may wait in so great a number; further ones are dropped, as the kernel drops a pending signal's double.
 const SIGNALS: usize = 16;
 /// Shims started at the same time.

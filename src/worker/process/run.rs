@@ -1,5 +1,6 @@
 //! One run of an instance, from its hooks to its end.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -169,6 +170,7 @@ fn shim_spec(ground: &Ground, run: RunId, spec: &RunSpec, artifact: Option<Artif
     let slot = spec.instance.to_string();
     let uuid = uuid::Uuid::new_v4().simple().to_string();
     let marker = format!("{}/{}/{}/{uuid}", ground.project, spec.instance.service, spec.instance.number);
+    let own = spec.debugger.and_then(|_| os::own_program().ok());
     let notified =
         [Some(&spec.ready), spec.live.as_ref()].into_iter().flatten().any(|probe| probe.target == ProbeTarget::Notify);
     ShimSpec {
@@ -182,8 +184,8 @@ fn shim_spec(ground: &Ground, run: RunId, spec: &RunSpec, artifact: Option<Artif
         lock: home.shim_file(&slot, ".lock"),
         socket: home.shim_file(&slot, ".sock"),
         notify: notified.then(|| home.shim_file(&slot, ".notify")),
-        program,
-        argv: spec.argv.clone(),
+        argv: if own.is_some() { below_debugger(&program, spec) } else { spec.argv.clone() },
+        program: own.unwrap_or(program),
         env: in_folder(&spec.env, &spec.dir),
         marker,
         dir: spec.dir.clone(),
@@ -199,6 +201,12 @@ fn shim_spec(ground: &Ground, run: RunId, spec: &RunSpec, artifact: Option<Artif
         linger: ground.linger,
         slot,
     }
+}
+
+/// `dlv` runs under a command of ours, which sees to it that the instance ends as the service does.
+fn below_debugger(dlv: &Path, spec: &RunSpec) -> Vec<OsString> {
+    let words = ["orchestra".into(), super::DEBUGGER.into(), dlv.into()];
+    words.into_iter().chain(spec.argv.iter().skip(1).cloned()).collect()
 }
 
 /// Waits for a signal that ends; others have nobody to go to yet.

@@ -9,7 +9,7 @@ use tokio::process::Command;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
-use crate::services::build::CommandLine;
+use super::build::CommandLine;
 use crate::sys::child::{self, End};
 
 /// How hard somebody said stop.
