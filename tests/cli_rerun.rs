@@ -223,14 +223,14 @@ fn rerun_and_all_it_knows_outlive_the_supervisor() {
     fleet.write("api/main.go", version("v3"));
     fleet.answers(api, "v3-meanwhile");
     fleet.orchestra(&["stop", "api"]).ok();
-    assert_eq!(fleet.service("api")["rerun"], false);
+    assert_eq!(fleet.service("api")["rerun"], json!(null));
     fleet.orchestra(&["start", "api"]).ok();
     assert_eq!(
         (fleet.service("api")["rerun"].clone(), fleet.service("web")["rerun"].clone()),
-        (json!(false), json!(true))
+        (json!(null), json!(true))
     );
     fleet.orchestra(&["start", "--rerun=false"]).ok();
-    assert_eq!(fleet.service("web")["rerun"], false);
+    assert_eq!(fleet.service("web")["rerun"], json!(null));
 }
 
 #[test]

@@ -74,9 +74,9 @@ pub struct Service {
     pub build: Option<Build>,
     /// The newest test; null where none ran.
     pub test: Option<serde_json::Value>,
-    /// It is built and swapped at each save. Earlier versions leave it out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rerun: Option<bool>,
+    /// It is built and swapped at each save; left out where it is not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rerun: bool,
     /// Every copy.
     pub instances: Vec<Instance>,
 }
