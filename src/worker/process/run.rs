@@ -312,9 +312,9 @@ impl Live {
     /// Whether a debugger holds a process of its group.
     async fn is_held(&self) -> bool {
         let leader = self.identity.pid;
-        // A debugger of ours is always there: only what it has stopped is held by a person.
-        let below_ours = self.spec.debugger.is_some();
-        let is_traced = move |pid: u32| listeners::tracer(pid).is_some() && (!below_ours || family::is_held(pid));
+        // Below a debugger of ours it is always traced: held is what stands still.
+        let own = self.spec.debugger.is_some();
+        let is_traced = move |pid: u32| listeners::tracer(pid).is_some() && (!own || family::is_held(pid));
         // Looking at all processes takes a moment. A look that broke has seen nothing.
         let look = move || is_traced(leader) || listeners::members(leader, RECENT).into_iter().any(is_traced);
         tokio::task::spawn_blocking(look).await.unwrap_or(false)
