@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::error::Error;
-use crate::rerun::watch::Watched;
+use crate::rerun::watch::Watcher;
 use crate::scheduler::{Capability, Node};
 use crate::services::build;
 use crate::store::intent::Cover;
@@ -197,14 +197,11 @@ pub async fn spawn(home: Home) -> Result<(Handle, JoinHandle<()>), Error> {
     }
     let (commands, inbox) = mpsc::channel(COMMANDS);
     let (shown, snapshots) = watch::channel(Arc::new(Snapshot::default()));
-    let (tell, told) = watch::channel(Watched::default());
     let (say, news) = mpsc::channel(NEWS);
-    tokio::spawn(async move {
-        let _ends = (told, say);
-        std::future::pending::<()>().await
-    });
+    let watcher = Watcher::spawn(&home.root, say);
+    let watcher = watcher.map_err(|error| Error::failed("cannot start what watches for edits").because(&error))?;
     let parts = Parts {
-        watch: Ends { tell: Box::new(tell), news },
+        watch: Ends { tell: Box::new(watcher), news },
         since: last::saved_at(&home.state()),
         home,
         engine,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::*;
-use crate::rerun::watch::News;
+use crate::rerun::watch::{News, Watched};
 use crate::scheduler::epvm::Epvm;
 use crate::store::{intent, last};
 use crate::worker::fake::FakeWorker;

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Actor;
-use crate::rerun::watch::{Changed, News, Watched};
+use crate::rerun::watch::{Changed, News, Watched, Watcher};
 use crate::supervisor::engine::{Edit, Event};
 use crate::supervisor::snapshot::{Shown, Snapshot};
 use crate::task::id::ServiceName;
@@ -87,10 +87,10 @@ impl Actor {
 
     /// Tells the watch and the engine what is watched from now on, where that changed; what is written from `since` on counts as edited.
     pub(super) fn watch_anew(&mut self, since: SystemTime) {
-        if let Some(watched) = self.planner.watched(since.checked_sub(TICK).unwrap_or(since)) {
-            if let Err(error) = self.watching.ends.tell.tell(watched) {
-                self.watch_lost(format!("edits cannot be watched for: {error}"));
-            }
+        if let Some(watched) = self.planner.watched(since.checked_sub(TICK).unwrap_or(since))
+            && let Err(error) = self.watching.ends.tell.tell(watched)
+        {
+            self.watch_lost(format!("edits cannot be watched for: {error}"));
         }
         let services = self.planner.reruns();
         if services != self.watching.services {
@@ -188,6 +188,13 @@ fn shown(root: &Path, paths: BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
     paths.into_iter().map(|path| path.strip_prefix(root).map(Path::to_owned).unwrap_or(path)).collect()
 }
 
+impl Tell for Watcher {
+    fn tell(&mut self, watched: Watched) -> io::Result<()> {
+        Watcher::tell(self, watched)
+    }
+}
+
+#[cfg(test)]
 impl Tell for tokio::sync::watch::Sender<Watched> {
     fn tell(&mut self, watched: Watched) -> io::Result<()> {
         self.send_replace(watched);
