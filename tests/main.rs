@@ -15,6 +15,7 @@ mod cli_logs;
 mod cli_policy;
 mod cli_ps;
 mod cli_real;
+mod cli_rerun;
 mod cli_shop;
 mod cli_start;
 mod cli_stop;

@@ -43,6 +43,8 @@ pub struct Reach {
     pub builds: BTreeMap<BuildKey, BTreeSet<PathBuf>>,
     /// Local packages whose tests may end otherwise, where anybody wants to know, and the files because of which.
     pub tests: BTreeMap<String, BTreeSet<PathBuf>>,
+    /// Of services whose tests are wanted: which of those packages are their own.
+    pub tested: BTreeMap<ServiceName, BTreeSet<String>>,
 }
 
 /// The files by which modules are governed.
@@ -181,6 +183,13 @@ pub fn reach(before: &Graph, after: &Graph, changes: &[Change]) -> Reach {
             because.extend(touched.tests.get(&package.path).into_iter().flatten().map(PathBuf::as_path));
             if !because.is_empty() {
                 out.tests.entry(package.path.clone()).or_default().extend(because.into_iter().map(Path::to_owned));
+            }
+        }
+        for root in &listing.query.roots {
+            let own = listing.tested(root).into_iter().filter(|path| out.tests.contains_key(*path));
+            let own: BTreeSet<String> = own.map(str::to_owned).collect();
+            if !own.is_empty() {
+                out.tested.entry(root.service.clone()).or_default().extend(own);
             }
         }
     }

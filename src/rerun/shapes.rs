@@ -1,5 +1,6 @@
 //! Real Go modules of every shape, asked about with the real `go list`, without the network.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -85,7 +86,7 @@ impl Shape {
     }
 
     /// Asks again for the listings that no longer hold, as the watch does.
-    fn again(&self, before: &Graph, stale: &std::collections::BTreeSet<usize>) -> Graph {
+    fn again(&self, before: &Graph, stale: &BTreeSet<usize>) -> Graph {
         let one = |(at, listing): (usize, &Listing)| match stale.contains(&at) {
             true => self.ask_all(listing.query.clone(), Some(listing)),
             false => listing.clone(),
@@ -123,6 +124,8 @@ impl Shape {
         let services: Vec<&str> = reached.services.iter().map(ServiceName::as_str).collect();
         let tests: Vec<&str> = reached.tests.keys().map(String::as_str).collect();
         assert_eq!(reached.builds.len(), reached.services.len());
+        let tested: BTreeSet<&String> = reached.tested.values().flatten().collect();
+        assert_eq!(tested, reached.tests.keys().collect(), "each is some service's own");
         format!("{asked}builds [{}] tests [{}]", services.join(" "), tests.join(" "))
     }
 }

@@ -4,6 +4,7 @@ mod actor;
 pub mod disk;
 pub mod engine;
 pub mod ground;
+mod lookout;
 mod plan;
 mod resume;
 pub mod snapshot;
@@ -21,7 +22,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::error::Error;
-use crate::rerun::watch::Watcher;
 use crate::scheduler::{Capability, Node};
 use crate::services::build;
 use crate::store::intent::Cover;
@@ -36,6 +36,7 @@ use actor::watching::Ends;
 use actor::{Actor, Parts};
 use engine::Engine;
 use ground::Ground;
+use lookout::Lookout;
 use plan::Planner;
 use snapshot::{ExitView, Rerun, ServiceView, Snapshot};
 
@@ -198,10 +199,9 @@ pub async fn spawn(home: Home) -> Result<(Handle, JoinHandle<()>), Error> {
     let (commands, inbox) = mpsc::channel(COMMANDS);
     let (shown, snapshots) = watch::channel(Arc::new(Snapshot::default()));
     let (say, news) = mpsc::channel(NEWS);
-    let watcher = Watcher::spawn(&home.root, say);
-    let watcher = watcher.map_err(|error| Error::failed("cannot start what watches for edits").because(&error))?;
+    let lookout = Lookout::Idle { project: home.root.clone(), news: say };
     let parts = Parts {
-        watch: Ends { tell: Box::new(watcher), news },
+        watch: Ends { tell: Box::new(lookout), news },
         since: last::saved_at(&home.state()),
         home,
         engine,

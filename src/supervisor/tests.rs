@@ -6,6 +6,7 @@ mod rerun;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::actor::watching::Tell;
 use super::*;
 use crate::rerun::watch::{News, Watched};
 use crate::scheduler::epvm::Epvm;
@@ -195,4 +196,11 @@ async fn scale_is_kept_until_the_file_says_otherwise() {
     let accepted = project.ask(scale(None), &[]).await.unwrap();
     project.settle(accepted.from).await;
     assert_eq!(project.states(), "api:ready db:ready extra:idle");
+}
+
+impl Tell for watch::Sender<Watched> {
+    fn tell(&mut self, watched: Watched) -> std::io::Result<()> {
+        self.send_replace(watched);
+        Ok(())
+    }
 }

@@ -212,6 +212,10 @@ impl Task {
             more.builds.retain(|build, _| !round.told.reach.builds.contains_key(build));
             more.services.retain(|service| !round.told.reach.services.contains(service));
             more.tests.retain(|package, _| !round.told.reach.tests.contains_key(package));
+            for packages in more.tested.values_mut() {
+                packages.retain(|package| more.tests.contains_key(package));
+            }
+            more.tested.retain(|_, packages| !packages.is_empty());
             let more = Changed { reach: more, seen_us: round.seen_us, ..Changed::default() };
             if !more.is_empty() {
                 self.out.changed(more);

@@ -87,6 +87,9 @@ impl Changed {
         for (package, files) in new.reach.tests {
             self.reach.tests.entry(package).or_default().extend(files);
         }
+        for (service, packages) in new.reach.tested {
+            self.reach.tested.entry(service).or_default().extend(packages);
+        }
         for (service, files) in new.restarts {
             self.restarts.entry(service).or_default().extend(files);
         }

@@ -1,6 +1,6 @@
 //! What the watch is told and what it tells, in the words of the planner and the engine.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Actor;
-use crate::rerun::watch::{Changed, News, Watched, Watcher};
+use crate::rerun::watch::{Changed, News, Watched};
 use crate::supervisor::engine::{Edit, Event};
 use crate::supervisor::snapshot::{Shown, Snapshot};
 use crate::task::id::ServiceName;
@@ -18,6 +18,9 @@ use crate::task::id::ServiceName;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The wall clock that files are stamped by may be so much behind: it goes forward in ticks.
 const TICK: Duration = Duration::from_millis(20);
+
+/// In the supervisor's log.
+const MENDED: &str = "the configuration is in order again, and in force";
 
 /// Who is told what shall be watched; the newest counts.
 pub(in crate::supervisor) trait Tell: Send {
@@ -79,7 +82,8 @@ impl Actor {
         first.into_iter().for_each(|event| self.feed(event));
         self.watch_anew(since);
         if !self.watching.is_off() {
-            self.reload(&BTreeSet::new());
+            let events = self.reload(&BTreeSet::new());
+            events.into_iter().for_each(|event| self.feed(event));
             let builds = self.planner.rerun_builds().into_iter().map(|key| (key, BTreeSet::new())).collect();
             self.feed(Event::Edited(Edit { builds, seen_us: self.now().wall_us, ..Edit::default() }));
         }
@@ -132,44 +136,51 @@ impl Actor {
         self.watch_trouble(Some(why));
     }
 
-    /// Builds first, so that copies which other settings replace too are replaced once.
+    /// Builds first, so that copies which other settings replace too are replaced once; but nothing is built of what the configuration knows no more.
     fn changed(&mut self, changed: Changed) {
         let root = self.home.root.clone();
         let shown = |paths: BTreeSet<PathBuf>| shown(&root, paths);
-        let builds: BTreeMap<_, _> = changed.reach.builds.into_iter().map(|(key, paths)| (key, shown(paths))).collect();
-        let restarts: BTreeMap<_, _> = changed.restarts.into_iter().map(|(name, paths)| (name, shown(paths))).collect();
-        let edit = Edit { builds, restarts, tests: BTreeMap::new(), seen_us: changed.seen_us };
+        let config = shown(changed.config);
+        let events = if config.is_empty() { Vec::new() } else { self.reload(&config) };
+        let (keys, names) = (self.planner.rerun_builds(), self.planner.reruns());
+        let is_there = |name: &ServiceName| names.contains(name) && !self.planner.is_gone(name);
+        let builds = changed.reach.builds.into_iter().filter(|(key, _)| keys.contains(key));
+        let restarts = changed.restarts.into_iter().filter(|(name, _)| is_there(name));
+        let edit = Edit {
+            builds: builds.map(|(key, paths)| (key, shown(paths))).collect(),
+            restarts: restarts.map(|(name, paths)| (name, shown(paths))).collect(),
+            tests: changed.reach.tested.into_iter().filter(|(name, _)| is_there(name)).collect(),
+            seen_us: changed.seen_us,
+        };
         if !(edit.builds.is_empty() && edit.restarts.is_empty() && edit.tests.is_empty()) {
             self.feed(Event::Edited(edit));
         }
-        if !changed.config.is_empty() {
-            self.reload(&shown(changed.config));
-        }
+        events.into_iter().for_each(|event| self.feed(event));
     }
 
-    /// Takes over an edited configuration, or says why not.
-    fn reload(&mut self, because: &BTreeSet<PathBuf>) {
+    /// Takes over an edited configuration, or says why not; what follows from it is still to be fed.
+    fn reload(&mut self, because: &BTreeSet<PathBuf>) -> Vec<Event> {
         let began = SystemTime::now();
         let before = self.planner.config_trouble().cloned();
         let events = self.planner.reload(because);
         self.watch_anew(began);
-        events.into_iter().for_each(|event| self.feed(event));
         let trouble = self.planner.config_trouble().cloned();
         if trouble != before {
             match &trouble {
                 Some(lines) => lines.iter().for_each(|line| self.words.complain(line)),
-                None => self.words.complain("the configuration is in order again, and in force"),
+                None => self.words.complain(MENDED),
             }
             self.say_watching();
         }
         self.watching.look_at = trouble.map(|_| Instant::now() + LOOK_EVERY);
+        events
     }
 
     /// Looks at a broken configuration again, when it is time.
     pub(super) fn look_again(&mut self, now: Instant) {
         if self.watching.look_at.is_some_and(|at| at <= now) {
-            self.watching.look_at = None;
-            self.reload(&BTreeSet::new());
+            let events = self.reload(&BTreeSet::new());
+            events.into_iter().for_each(|event| self.feed(event));
         }
     }
 
@@ -186,18 +197,4 @@ impl Actor {
 /// Paths as people say them.
 fn shown(root: &Path, paths: BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
     paths.into_iter().map(|path| path.strip_prefix(root).map(Path::to_owned).unwrap_or(path)).collect()
-}
-
-impl Tell for Watcher {
-    fn tell(&mut self, watched: Watched) -> io::Result<()> {
-        Watcher::tell(self, watched)
-    }
-}
-
-#[cfg(test)]
-impl Tell for tokio::sync::watch::Sender<Watched> {
-    fn tell(&mut self, watched: Watched) -> io::Result<()> {
-        self.send_replace(watched);
-        Ok(())
-    }
 }
