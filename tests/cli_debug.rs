@@ -252,3 +252,29 @@ fn a_stop_lets_go_what_stands_at_a_breakpoint() {
     debugged.orchestra(&["stop"]).ok();
     assert!(debugged.fleet.lines(&["api"]).contains(&"bye".to_owned()));
 }
+
+#[test]
+fn an_edit_replaces_what_runs_below_a_debugger_once_it_stands_still_no_more() {
+    let Some(debugged) = Debugged::new("") else { return };
+    let fleet = &debugged.fleet;
+    debugged.orchestra(&["start", "--rerun", "--debug", "api"]).ok();
+    let port = debugged.debug_port();
+    let save = |word: &str| fleet.write("api/main.go", API.replace("hello", word));
+    let answers = |word: &str| {
+        eventually(word, || (fleet.get(debugged.port, "/").as_deref() == Some(word)).then_some(()));
+        assert_eq!(debugged.debug_port(), port);
+    };
+    save("one");
+    answers("one");
+    // Clients find the new copy where the old one was, and it is spared while they look at it.
+    let mut client = debugged.hold();
+    let pid = fleet.pid("api.1");
+    save("two");
+    eventually("the edit to wait", || {
+        fleet.orchestra(&["why", "api"]).stdout.contains("keeps the code it has").then_some(())
+    });
+    assert_eq!(fleet.pid("api.1"), pid);
+    client.call("ClearBreakpoint", &json!({"Id": 1}));
+    client.tell("Command", &json!({"name": "continue"}));
+    answers("two");
+}

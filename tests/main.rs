@@ -11,6 +11,7 @@ mod cli_change;
 mod cli_debug;
 mod cli_env;
 mod cli_files;
+mod cli_gate;
 mod cli_logs;
 mod cli_policy;
 mod cli_ps;

@@ -188,7 +188,7 @@ pub fn service(view: &ServiceView) -> wire::Service {
         state: view.state().word().into(),
         build: view.build.as_ref().map(build),
         test: None,
-        rerun: Some(view.rerun),
+        rerun: view.rerun,
         instances: view.instances.iter().map(|i| instance(view.kind, i)).collect(),
     }
 }

@@ -74,9 +74,9 @@ pub struct Service {
     pub build: Option<Build>,
     /// The newest test; null where none ran.
     pub test: Option<serde_json::Value>,
-    /// It is built and swapped at each save. Earlier versions leave it out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rerun: Option<bool>,
+    /// It is built and swapped at each save; left out where it is not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rerun: bool,
     /// Every copy.
     pub instances: Vec<Instance>,
 }
@@ -402,14 +402,14 @@ pub struct Why {
     pub exits: Vec<WhyExit>,
     /// Processes that hold its ports.
     pub holders: Vec<String>,
-    /// A save builds and swaps it.
-    #[serde(default)]
+    /// A save builds and swaps it; left out where it does not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub watched: bool,
-    /// The newest edit that reached it, and what became of it; null where there was none.
-    #[serde(default)]
+    /// The newest edit that reached it, and what became of it; left out where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rerun: Option<WhyRerun>,
-    /// The tests that decide whether its newest binary is run; null where there are none.
-    #[serde(default)]
+    /// The tests that decide whether its newest binary is run; left out where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tests: Option<WhyTests>,
     /// Newest happenings, oldest first: builds, starts, stops, restarts, and why.
     pub events: Vec<WhyEvent>,

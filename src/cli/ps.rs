@@ -136,7 +136,7 @@ fn render(ps: &Ps, clock: &Clock, limit: Option<usize>, color: bool) -> String {
 
 /// Who is built and swapped at each save; `None` where nobody is, or nobody watches.
 fn watched(ps: &Ps) -> Option<String> {
-    let is_on = |service: &&Service| service.rerun == Some(true);
+    let is_on = |service: &&Service| service.rerun;
     let on: Vec<String> =
         ps.services.iter().filter(is_on).map(|service| text::clean(&service.name).into_owned()).collect();
     let up = ps.services.iter().filter(|service| service.desired != "down").count();
@@ -275,7 +275,7 @@ mod tests {
     fn service(name: &str, state: &str, instances: Vec<Instance>) -> Service {
         let (name, state, scale) = (name.to_owned(), state.to_owned(), instances.len() as u32);
         let (kind, desired) = ("service".to_owned(), "up".to_owned());
-        Service { name, kind, desired, scale, state, build: None, test: None, rerun: None, instances }
+        Service { name, kind, desired, scale, state, build: None, test: None, rerun: false, instances }
     }
 
     fn ps() -> Ps {
@@ -363,12 +363,12 @@ mod tests {
         let last = |ps: &Ps| render(ps, &now, None, false).lines().last().unwrap().to_owned();
         let mut some = ps();
         some.services.truncate(2);
-        some.services[0].rerun = Some(true);
-        some.services[1].rerun = Some(false);
+        some.services[0].rerun = true;
+        some.services[1].rerun = false;
         assert_eq!(last(&some), "edits are watched for: api");
         some.services[1].desired = "down".into();
         assert_eq!(last(&some), "edits are watched for: all");
-        some.services[0].rerun = Some(false);
+        some.services[0].rerun = false;
         some.supervisor.trouble = Some("the configuration has a problem: api/service.yml:1:1: no".into());
         assert_eq!(last(&some), "the configuration has a problem: api/service.yml:1:1: no");
         some.supervisor.uptime_ms = None;

@@ -248,7 +248,7 @@ mod tests {
                 state: "queued".into(),
                 build: Some(build),
                 test: None,
-                rerun: None,
+                rerun: false,
                 instances: Vec::new(),
             },
             summary: "`api` is queued: it waits for `db` to be ready".into(),

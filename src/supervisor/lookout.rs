@@ -36,8 +36,7 @@ impl Tell for Lookout {
         };
         match self {
             Lookout::Watching(watcher) => watcher.tell(watched),
-            Lookout::Idle { .. } | Lookout::Gone => {}
+            Lookout::Idle { .. } | Lookout::Gone => Ok(()),
         }
-        Ok(())
     }
 }

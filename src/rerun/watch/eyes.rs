@@ -47,14 +47,8 @@ impl Eyes {
     pub(super) fn new(limit: usize, room: usize) -> Eyes {
         let tells_close = matches!(RecommendedWatcher::kind(), WatcherKind::Inotify);
         let inbox = Arc::new(Inbox::new(room, tells_close));
-        let told = Arc::clone(&inbox);
-        let made = RecommendedWatcher::new(move |event| told.put(event), Config::default());
-        let (watcher, broken) = match made {
-            Ok(watcher) => (Some(watcher), None),
-            Err(error) => (None, Some(error.to_string())),
-        };
         let (dirs, polled, names, silent) = (BTreeMap::new(), BTreeMap::new(), HashMap::new(), HashMap::new());
-        Eyes { watcher, inbox, dirs, polled, names, silent, limit, refused: BTreeSet::new(), broken }
+        Eyes { watcher: None, inbox, dirs, polled, names, silent, limit, refused: BTreeSet::new(), broken: None }
     }
 
     /// Where the system puts what it tells.
@@ -97,6 +91,14 @@ impl Eyes {
 
     fn ask_system(&mut self, real: &Path) -> bool {
         let is_full = self.names.len().saturating_sub(self.refused.len()) >= self.limit;
+        if self.watcher.is_none() {
+            // Not before there is something to watch: there are few of those that the system can give.
+            let told = Arc::clone(&self.inbox);
+            match RecommendedWatcher::new(move |event| told.put(event), Config::default()) {
+                Ok(watcher) => (self.watcher, self.broken) = (Some(watcher), None),
+                Err(error) => self.broken = Some(error.to_string()),
+            }
+        }
         let Some(watcher) = self.watcher.as_mut().filter(|_| !is_full) else { return false };
         match watcher.watch(real, RecursiveMode::NonRecursive) {
             Ok(()) => true,
@@ -113,6 +115,14 @@ impl Eyes {
     pub(super) fn forget_below(&mut self, dir: &Path) {
         let below: Vec<PathBuf> = self.below(dir).map(Path::to_owned).collect();
         below.iter().for_each(|dir| self.forget(dir));
+    }
+
+    /// Stops watching at all.
+    pub(super) fn close(&mut self) {
+        self.retain(|_| false);
+        self.watcher = None;
+        // What it told last is of no interest.
+        self.inbox.take();
     }
 
     /// Stops watching those for which it is false.

@@ -198,7 +198,7 @@ impl Task {
         let before = self.before(&round.bases, &listings);
         (self.graph, self.bases) = (Graph::new(listings), round.bases);
         if self.watched.services.is_empty() {
-            self.eyes.retain(|_| false);
+            self.eyes.close();
             self.seen.clear();
             self.settle.take();
             self.places = super::places::Places::default();

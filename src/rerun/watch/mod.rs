@@ -31,18 +31,24 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
 use super::list::Wanted;
 use super::reach::Reach;
 use crate::task::id::ServiceName;
 
-/// The watch, as the one who owns it sees it. Dropping it ends all: its thread, what the system was asked to watch, and every `go`.
+/// The watch, as the one who owns it sees it. Dropping it ends all: its thread, what the system was asked to watch, and every `go`; it is waited for, which
+/// takes milliseconds.
 #[derive(Debug)]
 pub struct Watcher {
-    orders: watch::Sender<Arc<Watched>>,
-    ended: oneshot::Receiver<()>,
+    /// `None` only while it is dropped.
+    orders: Option<watch::Sender<Arc<Watched>>>,
+    /// Hears of the end of the thread: nobody sends, its other end is dropped.
+    ended: std::sync::mpsc::Receiver<()>,
 }
+
+/// At the end, at most: a thread that reads a file on a dead network drive is left behind.
+const PARTING: Duration = Duration::from_secs(2);
 
 /// What is different in tests.
 #[derive(Clone, Copy, Debug)]
@@ -72,27 +78,29 @@ impl Watcher {
 
     fn with(project: &Path, news: mpsc::Sender<News>, options: Options) -> io::Result<Watcher> {
         let (orders, told) = watch::channel(Arc::default());
-        let (end, ended) = oneshot::channel();
+        let (end, ended) = std::sync::mpsc::channel();
         let project = project.to_owned();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name("watch".to_owned()).spawn(move || {
+            let _end: std::sync::mpsc::Sender<()> = end;
             runtime.block_on(task::Task::run(project, options, told, news));
-            drop(runtime);
-            // Nobody may wait for it.
-            end.send(()).ok();
         })?;
-        Ok(Watcher { orders, ended })
+        Ok(Watcher { orders: Some(orders), ended })
     }
 
-    /// Says what shall be watched from now on. The newest counts: one that was not looked at yet is replaced.
-    pub fn tell(&self, watched: Watched) {
-        self.orders.send_replace(Arc::new(watched));
+    /// Says what shall be watched from now on. Never waits. The newest counts: one that was not looked at yet is replaced. An error: it is at its end, since
+    /// nobody takes its news.
+    pub fn tell(&self, watched: Watched) -> io::Result<()> {
+        let told = self.orders.as_ref().map(|orders| orders.send(Arc::new(watched)));
+        told.and_then(Result::ok).ok_or_else(|| io::Error::other("the thread that watches has ended"))
     }
+}
 
-    /// Ends it, and returns once nothing of it is left.
-    pub async fn end(self) {
-        drop(self.orders);
-        self.ended.await.ok();
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.orders = None;
+        // It has ended, or it hangs.
+        self.ended.recv_timeout(PARTING).ok();
     }
 }
 

@@ -91,10 +91,10 @@ impl Actor {
 
     /// Tells the watch and the engine what is watched from now on, where that changed; what is written from `since` on counts as edited.
     pub(super) fn watch_anew(&mut self, since: SystemTime) {
-        if let Some(watched) = self.planner.watched(since.checked_sub(TICK).unwrap_or(since)) {
-            if let Err(error) = self.watching.ends.tell.tell(watched) {
-                self.watch_lost(format!("edits cannot be watched for: {error}"));
-            }
+        if let Some(watched) = self.planner.watched(since.checked_sub(TICK).unwrap_or(since))
+            && let Err(error) = self.watching.ends.tell.tell(watched)
+        {
+            self.watch_lost(format!("edits cannot be watched for: {error}"));
         }
         let services = self.planner.reruns();
         if services != self.watching.services {

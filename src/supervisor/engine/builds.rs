@@ -139,10 +139,12 @@ impl Engine {
         now: Moment,
         out: &mut Vec<Effect>,
     ) {
+        let still_wanted = !self.those_built_by(key).is_empty();
         let Some(build) = self.builds.get_mut(key) else { return };
         build.run = None;
-        let again = std::mem::take(&mut build.again);
         let aborted = std::mem::take(&mut build.aborted);
+        // A stop may have taken the wish back, and somebody may have had it anew since.
+        let again = std::mem::take(&mut build.again) || aborted && still_wanted;
         let (message, outcome) = match result {
             Ok(artifact) => {
                 let same = build.artifact.as_ref() == Some(&artifact);

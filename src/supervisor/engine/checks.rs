@@ -34,7 +34,7 @@ impl World {
                 match work {
                     Work::Run { spec, artifact } => self.check_start(&spec.instance, spec, artifact.as_ref()),
                     Work::Build(batch) => self.check_build(batch),
-                    Work::Test(_) => {}
+                    Work::Test(task) => self.check_tests(task),
                 }
             }
             Effect::Signal { run, signal } => {
@@ -43,6 +43,9 @@ impl World {
                     Signal::Stop { .. } => {
                         assert!(!live.told, "{run} is told to end twice");
                         self.check_stop(*run);
+                    }
+                    Signal::Kill if !matches!(live.work, Work::Run { .. }) => {
+                        assert!(!live.killed, "{run} is ended twice")
                     }
                     Signal::Kill => {
                         assert!(live.told && !live.killed, "{run} is killed once, after it was told to end")
@@ -69,6 +72,11 @@ impl World {
             assert!(artifact.is_some(), "{id} is started and was never built");
             assert_eq!(artifact, self.disk.get(&build.output), "{id} runs the newest good binary");
             assert!(!self.is_building(&build.output), "{id} is started while its binary is written");
+            let code = artifact.map(|artifact| artifact.0.clone()).unwrap_or_default();
+            let passed = self.passed.contains(&(id.service.clone(), code.clone()));
+            let ran = self.ran.contains(&(id.clone(), code));
+            assert!(service.spec.tests.is_none() || passed || ran, "{id} is started with code that never passed");
+            assert!(!service.is_barred(), "{id} is started although its tests fail");
         }
         for need in &service.spec.needs {
             assert!(self.is_met(need, slot.restarts == 0), "{id} is started without {need:?}");
@@ -77,17 +85,38 @@ impl World {
 
     fn check_build(&self, batch: &crate::task::outcome::BuildBatch) {
         assert!(!batch.members.is_empty());
-        assert!(self.builds().len() < BUILDS as usize, "more builds at once than may be");
+        self.check_places();
         let mut outputs = std::collections::BTreeSet::new();
         for member in &batch.members {
             assert!(outputs.insert(&member.output) && !self.is_building(&member.output), "one output is written twice");
         }
     }
 
+    fn check_places(&self) {
+        let busy = self.builds().len() + self.tests().len();
+        assert!(busy < BUILDS as usize, "more builds and tests at once than may be");
+    }
+
+    fn check_tests(&self, task: &crate::worker::TestTask) {
+        self.check_places();
+        let own = |live: &super::world::Live| matches!(&live.work, Work::Test(other) if other.service == task.service);
+        assert!(!self.live.values().any(own), "two runs of the tests of {}", task.service);
+        let service = &self.engine.services[&task.service];
+        let build = &self.engine.builds[&service.spec.build.as_ref().unwrap().key];
+        assert_eq!(build.state, TaskState::Done, "{} is tested and not built", task.service);
+    }
+
+    /// A build that was ended because of an edit is built again as long as somebody wants it.
+    pub(super) fn check_followed(&self, key: &BuildKey) {
+        let uses = |service: &&Service| service.spec.build.as_ref().is_some_and(|build| build.key == *key);
+        let wanted = self.engine.services.values().filter(uses).any(|service| service.is_to_run());
+        assert!(!wanted || self.engine.builds[key].is_pending(), "{key:?} was aborted, and nothing follows");
+    }
+
     /// A copy that is wanted is told to end only for a good reason.
     fn check_stop(&self, run: RunId) {
         let live = &self.live[&run];
-        let Work::Run { spec, .. } = &live.work else { panic!("a build is told to end") };
+        let Work::Run { spec, .. } = &live.work else { panic!("a build is told to end gently") };
         let service = &self.engine.services[&spec.instance.service];
         if !self.engine.is_wanted(&spec.instance) {
             let depends = |other: &Service| other.spec.needs.iter().any(|need| need.service == spec.instance.service);
@@ -102,7 +131,12 @@ impl World {
         }
         let build = service.spec.build.as_ref().map(|build| &self.engine.builds[&build.key]);
         let good = build.is_none_or(|build| build.state == TaskState::Done);
-        assert!(live.dead || good, "{} is replaced and its build is {:?}", spec.instance, build.unwrap().state);
+        assert!(
+            live.dead || good || service.is_barred(),
+            "{} is replaced and its build is {:?}",
+            spec.instance,
+            build.unwrap().state
+        );
     }
 
     fn is_building(&self, output: &std::path::Path) -> bool {
@@ -190,7 +224,8 @@ impl World {
         self.check_bounds();
         self.check_shown();
         let queued = engine.builds.values().any(|build| build.state == TaskState::Queued);
-        let over = |service: &Service| service.desired == Desired::Down || service.is_over();
+        let over =
+            |service: &Service| service.desired == Desired::Down || service.is_over() && !engine.awaits_edits(service);
         assert_eq!(engine.is_idle(), self.live.is_empty() && !queued && engine.services.values().all(over));
     }
 
@@ -273,6 +308,9 @@ impl World {
             assert_eq!(spec.settings.0, format!("s{settings}"), "{} has old settings", spec.instance);
             let build = self.engine.services[&spec.instance.service].spec.build.as_ref();
             assert_eq!(artifact.as_ref(), build.and_then(|build| self.disk.get(&build.output)), "{}", spec.instance);
+            let newest = build.map(|build| self.source.get(&build.output).copied().unwrap_or_default().to_string());
+            let code = artifact.as_ref().and_then(|code| Some(code.0.rsplit_once('-')?.1.to_owned()));
+            assert_eq!(code, newest, "{} runs code of yesterday", spec.instance);
             running += 1;
         }
         let wanted: u32 = self.scale.iter().filter(|(n, _)| **n != name("migrate")).map(|(_, scale)| scale).sum();

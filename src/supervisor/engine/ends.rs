@@ -109,7 +109,7 @@ impl Engine {
         let Some(slot) = self.slot(id).filter(|slot| slot.state == TaskState::Stopping) else { return };
         let grace = slot.grace;
         let Some(run) = slot.run.as_mut() else { return };
-        if !wanted || run.ending != Some(Reason::Rerun) {
+        if !wanted {
             return out.push(Effect::Signal { run: run.id, signal: Signal::Stop { grace, spare: false } });
         }
         run.ending = None;

@@ -29,6 +29,13 @@ enum Step {
     Signal(u8, u32),
     Break(u8),
     EndBuild(u8, u8),
+    EndTests(u8, u8),
+    Fail(u8),
+    Edit(u8, bool),
+    Touch(u8),
+    EditTests(u8),
+    Configure(u8, u8, u8),
+    Watch(u8),
     Report(u8, What),
     Stale(u8, What),
     Pass(u64),
@@ -44,6 +51,7 @@ enum What {
     Exit(u8),
     StartFailed(bool, bool),
     Rest(u8),
+    Spared,
 }
 
 fn what() -> impl Strategy<Value = What> {
@@ -53,7 +61,8 @@ fn what() -> impl Strategy<Value = What> {
         1 => Just(What::Dead),
         4 => (0..5u8).prop_map(What::Exit),
         1 => any::<(bool, bool)>().prop_map(|(port, transient)| What::StartFailed(port, transient)),
-        1 => (0..5u8).prop_map(What::Rest),
+        1 => (0..7u8).prop_map(What::Rest),
+        1 => Just(What::Spared),
     ]
 }
 
@@ -68,7 +77,14 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (bits.clone(), 0..2u8).prop_map(|(b, k)| Step::Build(b, k)),
         1 => (0..6u8, 0..4u32).prop_map(|(s, n)| Step::Scale(s, n)),
         1 => (0..6u8, 1..3u32).prop_map(|(s, n)| Step::Signal(s, n)),
-        1 => bits.prop_map(Step::Break),
+        1 => bits.clone().prop_map(Step::Break),
+        1 => bits.clone().prop_map(Step::Fail),
+        4 => (bits.clone(), any::<bool>()).prop_map(|(b, other)| Step::Edit(b, other)),
+        1 => bits.clone().prop_map(Step::Touch),
+        1 => bits.clone().prop_map(Step::EditTests),
+        1 => (bits.clone(), 0..2u8, 0..2u8).prop_map(|(b, s, k)| Step::Configure(b, s, k)),
+        1 => bits.prop_map(Step::Watch),
+        4 => (0..2u8, 0..8u8).prop_map(|(n, how)| Step::EndTests(n, how)),
         6 => (0..3u8, 0..8u8).prop_map(|(n, how)| Step::EndBuild(n, how)),
         16 => (0..12u8, what()).prop_map(|(n, what)| Step::Report(n, what)),
         1 => (0..20u8, what()).prop_map(|(n, what)| Step::Stale(n, what)),
@@ -114,6 +130,30 @@ fn apply(world: &mut World, step: Step) {
             let builds = world.specs(bits, 0, 0).into_iter().filter_map(|spec| spec.build);
             world.broken = builds.map(|build| build.output).collect();
         }
+        Step::Fail(bits) => world.failing = names(world, bits),
+        Step::Edit(bits, other) => world.edit(bits, other),
+        Step::Touch(bits) => {
+            let restarts = names(world, bits).into_iter().map(|name| (name, BTreeSet::from(["x.html".into()])));
+            world.event(Event::Edited(Edit { restarts: restarts.collect(), ..Edit::default() }));
+        }
+        Step::EditTests(bits) => {
+            let tests = names(world, bits).into_iter().map(|name| (name, BTreeSet::from(["ex.com/x".to_owned()])));
+            world.event(Event::Edited(Edit { tests: tests.collect(), ..Edit::default() }));
+        }
+        Step::Configure(bits, settings, key) => {
+            let specs = world.specs(bits, settings, key);
+            let because = BTreeSet::from(["service.yml".into()]);
+            world.event(Event::Reconfigured { groups: groups(&specs), specs, because });
+        }
+        Step::Watch(bits) => {
+            let services = names(world, bits);
+            world.event(Event::Watching { services, trouble: None });
+        }
+        Step::EndTests(nth, how) => {
+            if let Some(run) = world.tests().get(nth as usize) {
+                world.end_tests(*run, how);
+            }
+        }
         Step::EndBuild(nth, how) => {
             if let Some(run) = world.builds().get(nth as usize) {
                 world.end_build(*run, how);
@@ -132,6 +172,10 @@ fn apply(world: &mut World, step: Step) {
         Step::Pass(ms) => world.pass(Duration::from_millis(ms)),
         Step::Die(alive) => world.die(alive),
     }
+}
+
+fn names(world: &World, bits: u8) -> BTreeSet<ServiceName> {
+    world.specs(bits, 0, 0).into_iter().map(|spec| spec.name).collect()
 }
 
 fn start(world: &mut World, bits: u8, settings: u8, key: u8) {
@@ -156,11 +200,12 @@ fn report(world: &mut World, run: RunId, what: &What) {
         }
         What::Up => world.report(run, RunReport::Ready(true)),
         What::Ready(_) | What::Dead | What::Rest(_) if live.started => world.report(run, said(what, run)),
+        What::Spared if live.told && live.spare => world.report(run, RunReport::Spared),
         What::StartFailed(..) if !live.started && !live.leaving => world.report(run, said(what, run)),
         // What an earlier supervisor told to end says so before it is gone.
         What::Exit(_) if live.leaving && !live.told => {}
         What::Exit(_) => world.report(run, said(what, run)),
-        What::Ready(_) | What::Dead | What::Rest(_) | What::StartFailed(..) => {}
+        What::Ready(_) | What::Dead | What::Rest(_) | What::StartFailed(..) | What::Spared => {}
     }
 }
 
@@ -180,6 +225,9 @@ fn said(what: &What, run: RunId) -> RunReport {
         What::Rest(0) => RunReport::Listening(vec!["127.0.0.1:80/tcp".into()]),
         What::Rest(1) => RunReport::Trouble(Trouble::Unkillable, Some("pid 7".into())),
         What::Rest(2) => RunReport::Trouble(Trouble::Unkillable, None),
+        What::Spared => RunReport::Spared,
+        What::Rest(4) => RunReport::Trouble(Trouble::Debugged, Some("dlv".into())),
+        What::Rest(5) => RunReport::Trouble(Trouble::Debugged, None),
         What::Rest(3) => RunReport::Waiting(Some("refused".into())),
         What::Rest(_) => RunReport::Holder(None),
     }
@@ -214,12 +262,33 @@ fn ends_well(world: &mut World, by_restart: bool, settings: u8) {
     }
     world.be_kind();
     world.check_met(settings);
+    edits_end_well(world, settings);
     let services = FLEET.iter().map(|n| name(n)).collect();
     world.event(Event::Stop { services, only: BTreeSet::new(), grace: None });
     world.be_kind();
     assert!(world.engine.is_idle() && world.live.is_empty());
     world.pass(Duration::from_secs(3600));
     assert!(world.live.is_empty() && world.engine.timers.is_empty() && world.engine.gates.is_empty());
+}
+
+/// A fleet that is up: an edit that changes nothing restarts nothing, and of several in a row the newest is what runs in the end.
+fn edits_end_well(world: &mut World, settings: u8) {
+    let before: Vec<RunId> = world.live.keys().copied().collect();
+    world.edit(u8::MAX, false);
+    world.be_kind();
+    assert_eq!(
+        world.live.keys().copied().collect::<Vec<_>>(),
+        before,
+        "an edit that changed nothing restarted something"
+    );
+    world.edit(u8::MAX, true);
+    world.edit(1, true);
+    if let Some(run) = world.builds().first() {
+        world.end_build(*run, 3);
+    }
+    world.edit(u8::MAX, true);
+    world.be_kind();
+    world.check_met(settings);
 }
 
 /// Whatever happened, what is asked for in a kind world comes, and a stop ends. What must hold at every moment is asserted on the way.

@@ -160,6 +160,7 @@ impl Engine {
             for slot in service.slots.values_mut().filter(|slot| !slot.surplus && slot.state == TaskState::Idle) {
                 slot.step(Input::Want, Moment::default());
             }
+            self.trust_what_runs(&name);
         }
     }
 

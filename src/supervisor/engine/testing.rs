@@ -15,8 +15,8 @@ use crate::worker::{Signal, Work};
 /// The tests of one service. Without a [`crate::task::spec::TestGate`] nothing of it is ever set.
 #[derive(Default)]
 pub struct Testing {
-    /// What the present run tests.
-    run: Option<(RunId, Which)>,
+    /// The present run.
+    run: Option<Trial>,
     /// Its run was ended because of an edit or a stop: what it says means nothing.
     aborted: bool,
     /// What the next run tests; it waits for the build and for a place.
@@ -24,6 +24,15 @@ pub struct Testing {
     /// The newest result.
     outcome: Option<TestOutcome>,
     /// The code that is the result of.
+    code: Option<Artifact>,
+}
+
+/// One run of tests.
+#[derive(Clone)]
+struct Trial {
+    run: RunId,
+    which: Which,
+    /// Of which code.
     code: Option<Artifact>,
 }
 
@@ -86,6 +95,12 @@ impl Testing {
         self.run.is_some()
     }
 
+    /// All tests of this code are under way.
+    fn tries(&self, artifact: &Artifact) -> bool {
+        let all = |trial: &Trial| trial.which == Which::All && trial.code.as_ref() == Some(artifact);
+        !self.aborted && self.run.as_ref().is_some_and(all)
+    }
+
     /// For people.
     pub(super) fn view(&self) -> TestsView {
         let outcome = self.outcome.clone().unwrap_or_default();
@@ -101,14 +116,27 @@ impl Testing {
 }
 
 impl Engine {
-    /// A build ended well: whoever runs its binary has other code now, or has the same that was tested.
+    /// A build ended well: whoever runs its binary has other code now, or has the same that was tested. Tests that failed may pass another time.
     pub(super) fn test_new_code(&mut self, key: &BuildKey, out: &mut Vec<Effect>) {
         let Some(artifact) = self.builds.get(key).and_then(|build| build.artifact.clone()) else { return };
         for name in self.those_built_by(key) {
-            let known = self.services.get(&name).and_then(|service| service.testing.code.as_ref());
-            if known != Some(&artifact) {
+            let Some(testing) = self.services.get(&name).map(|service| &service.testing) else { continue };
+            let passed = testing.outcome.as_ref().is_none_or(|outcome| outcome.error.is_none());
+            let known = passed && testing.code.as_ref() == Some(&artifact);
+            if !known && !testing.tries(&artifact) {
                 self.want_tests(&name, Which::All, out);
             }
+        }
+    }
+
+    /// After a supervisor's death nobody knows what tests said. What every copy runs has passed; other code is asked again.
+    pub(super) fn trust_what_runs(&mut self, name: &ServiceName) {
+        let Some(service) = self.services.get_mut(name) else { return };
+        let build = service.spec.build.as_ref().and_then(|spec| self.builds.get(&spec.key));
+        let Some(artifact) = build.and_then(|build| build.artifact.as_ref()) else { return };
+        let runs_it = |slot: &Slot| slot.run.as_ref().is_some_and(|run| run.artifact.as_ref() == Some(artifact));
+        if !service.slots.is_empty() && service.slots.values().all(runs_it) {
+            service.testing.code = Some(artifact.clone());
         }
     }
 
@@ -137,7 +165,7 @@ impl Engine {
     /// Ends tests that run; what they were to tell is asked again.
     pub(super) fn abort_tests(&mut self, name: &ServiceName, out: &mut Vec<Effect>) {
         let Some(testing) = self.services.get_mut(name).map(|service| &mut service.testing) else { return };
-        let Some((run, which)) = testing.run.clone() else { return };
+        let Some(Trial { run, which, .. }) = testing.run.clone() else { return };
         testing.wanted = Some(which.and(testing.wanted.take()));
         if !std::mem::replace(&mut testing.aborted, true) {
             out.push(Effect::Signal { run, signal: Signal::Kill });
@@ -154,6 +182,7 @@ impl Engine {
 
     /// Begins as many runs of tests as there are places for. They take the places of builds.
     pub(super) fn launch_tests(&mut self, now: Moment, out: &mut Vec<Effect>) {
+        self.want_untested(out);
         while let Some((name, task, which)) = self.next_tests() {
             let demand = Demand { capability: Capability::Build, resources: Resources::default() };
             let Ok(node) = scheduler::place(self.scheduler.as_mut(), &demand, &self.nodes) else { return };
@@ -162,10 +191,27 @@ impl Engine {
             self.runs.insert(run, Owner::Tests(name.clone()));
             if let Some(service) = self.services.get_mut(&name) {
                 service.testing.wanted = None;
-                service.testing.run = Some((run, which));
+                let build = service.spec.build.as_ref().and_then(|spec| self.builds.get(&spec.key));
+                let code = build.and_then(|build| build.artifact.clone());
+                service.testing.run = Some(Trial { run, which, code });
             }
             self.say(&name, "testing".to_owned(), now, out);
             out.push(Effect::Start { run, work: Work::Test(task) });
+        }
+    }
+
+    /// Code that is there and of which nothing is known: somebody only built it, or its tests were turned on just now.
+    fn want_untested(&mut self, out: &mut Vec<Effect>) {
+        let is_unknown = |service: &&Service| {
+            let build = service.spec.build.as_ref().and_then(|spec| self.builds.get(&spec.key));
+            let idle = service.testing.run.is_none() && service.testing.wanted.is_none();
+            let unknown = build.is_some_and(|b| b.state == TaskState::Done && b.artifact != service.testing.code);
+            service.spec.tests.is_some() && idle && unknown && (service.is_to_run() || self.is_gated(service))
+        };
+        let names: Vec<ServiceName> =
+            self.services.values().filter(is_unknown).map(|service| service.spec.name.clone()).collect();
+        for name in names {
+            self.want_tests(&name, Which::All, out);
         }
     }
 
@@ -191,12 +237,11 @@ impl Engine {
     pub(super) fn tested(&mut self, run: RunId, outcome: TestOutcome, now: Moment, out: &mut Vec<Effect>) {
         let Some(Owner::Tests(name)) = self.runs.remove(&run) else { return };
         let Some(service) = self.services.get_mut(&name) else { return };
-        service.testing.run = None;
+        let code = service.testing.run.take().and_then(|trial| trial.code);
         if std::mem::take(&mut service.testing.aborted) {
             return;
         }
-        let build = service.spec.build.as_ref().and_then(|spec| self.builds.get(&spec.key));
-        service.testing.code = build.and_then(|build| build.artifact.clone());
+        service.testing.code = code;
         let message = match &outcome.error {
             Some(error) => format!("tests failed: {error}"),
             None if outcome.passed == 1 => "its test passed".to_owned(),

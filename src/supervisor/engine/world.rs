@@ -10,7 +10,7 @@ use super::*;
 use crate::scheduler::{Capability, epvm::Epvm};
 use crate::task::restart::{RestartMode, RestartPolicy};
 use crate::task::spec::*;
-use crate::worker::{Outcome, StartFailure, Trouble};
+use crate::worker::{Outcome, StartFailure, TestOutcome, Trouble};
 
 /// Builds at once.
 pub(super) const BUILDS: u32 = 2;
@@ -32,6 +32,10 @@ pub(super) struct Live {
     pub(super) dead: bool,
     /// SIGKILL does not end it.
     pub(super) undying: bool,
+    /// It may be spared when it is told to end.
+    pub(super) spare: bool,
+    /// Of a build: the source as it was when it began.
+    pub(super) source: BTreeMap<PathBuf, u32>,
     /// An earlier engine told it to end.
     pub(super) leaving: bool,
 }
@@ -59,7 +63,13 @@ pub(super) struct World {
     pub(super) failures: BTreeMap<InstanceId, Failures>,
     pub(super) scale: BTreeMap<ServiceName, u32>,
     pub(super) newest_run: u64,
-    version: u32,
+    /// How often what each output is built of was edited.
+    pub(super) source: BTreeMap<PathBuf, u32>,
+    /// Whose tests fail.
+    pub(super) failing: BTreeSet<ServiceName>,
+    /// Code that passed its tests at some time, and code that a copy ran.
+    pub(super) passed: BTreeSet<(ServiceName, String)>,
+    pub(super) ran: BTreeSet<(InstanceId, String)>,
 }
 
 fn engine(next_run: u64) -> Engine {
@@ -88,7 +98,10 @@ impl World {
             failures: BTreeMap::new(),
             scale: FLEET.iter().map(|n| (name(n), if matches!(*n, "api" | "worker") { 2 } else { 1 })).collect(),
             newest_run: 0,
-            version: 0,
+            source: BTreeMap::new(),
+            failing: BTreeSet::new(),
+            passed: BTreeSet::new(),
+            ran: BTreeSet::new(),
         };
         world.event(Event::Known { specs: world.specs(u8::MAX, 0, 0) });
         world
@@ -110,6 +123,10 @@ impl World {
             "web" => (spec.build, spec.needs) = (None, vec![need("api", Condition::Ready)]),
             _ => {}
         }
+        if matches!(text, "cache" | "worker" | "migrate") {
+            let stop = text == "worker";
+            spec.tests = Some(TestGate { dir: text.into(), flags: Vec::new(), acceptance: None, stop });
+        }
         if let Some(build) = &mut spec.build {
             build.key = BuildKey(format!("{text}-{key}"));
         }
@@ -129,7 +146,7 @@ impl World {
             Event::Stop { services, .. } => services.iter().cloned().collect(),
             Event::Reconfigured { specs, .. } => specs.iter().map(|spec| spec.name.clone()).collect(),
             // What was asked for may take effect when a build ends; an edit ends every rest.
-            Event::Edited(_) | Event::Resume(_) | Event::Report(_, RunReport::Built(_)) => {
+            Event::Edited(_) | Event::Resume(_) | Event::Report(_, RunReport::Built(_) | RunReport::Tested(_)) => {
                 FLEET.iter().map(|n| name(n)).collect()
             }
             Event::Build { .. }
@@ -163,6 +180,9 @@ impl World {
         match effect {
             Effect::Start { run, work } => {
                 self.newest_run = run.0;
+                if let Work::Run { spec, artifact: Some(code) } = &work {
+                    self.ran.insert((spec.instance.clone(), code.0.clone()));
+                }
                 let live = Live {
                     work,
                     started: false,
@@ -173,6 +193,8 @@ impl World {
                     killed: false,
                     dead: false,
                     undying: false,
+                    spare: false,
+                    source: self.source.clone(),
                     leaving: false,
                 };
                 self.live.insert(run, live);
@@ -184,6 +206,7 @@ impl World {
                         self.failures.entry(spec.instance.clone()).or_default().since.clear();
                     }
                     live.told |= matches!(signal, Signal::Stop { .. });
+                    live.spare = matches!(signal, Signal::Stop { spare: true, .. });
                     live.killed |= signal == Signal::Kill;
                 }
             }
@@ -224,7 +247,8 @@ impl World {
             RunReport::Trouble(Trouble::Unkillable, words) => live.undying = words.is_some(),
             RunReport::Dead(_) => live.dead |= !live.told,
             RunReport::Stopping => live.told = true,
-            RunReport::Exited(_) | RunReport::StartFailed(_) | RunReport::Built(_) => {
+            RunReport::Spared => (live.told, live.spare) = (false, false),
+            RunReport::Exited(_) | RunReport::StartFailed(_) | RunReport::Built(_) | RunReport::Tested(_) => {
                 let ended = self.live.remove(&run).unwrap();
                 if let Some(id) = &copy {
                     self.count_failure(id, &ended, &report);
@@ -239,9 +263,7 @@ impl World {
             | RunReport::Listening(_)
             | RunReport::Limits(_)
             | RunReport::Note(_)
-            | RunReport::Trouble(..)
-            | RunReport::Tested(_)
-            | RunReport::Spared => {}
+            | RunReport::Trouble(..) => {}
         }
         let ended = copy.filter(|_| matches!(report, RunReport::Exited(_)));
         let armed = self.timers.last_key_value().map(|(timer, _)| timer.0);
@@ -271,7 +293,7 @@ impl World {
 
     /// A build ends: well, badly, or without a result.
     pub(super) fn end_build(&mut self, run: RunId, how: u8) {
-        let Some(Live { work: Work::Build(batch), .. }) = self.live.get(&run).cloned() else { return };
+        let Some(Live { work: Work::Build(batch), killed, source, .. }) = self.live.get(&run).cloned() else { return };
         let failure = |text: &str| BuildFailure { error: text.into(), problems: Vec::new() };
         let fails = batch.members.iter().any(|member| self.broken.contains(&member.output));
         let report = match how {
@@ -279,17 +301,58 @@ impl World {
             1 => RunReport::Exited(Outcome { code: None, signal: None, oom: false, lost: true, killed: false }),
             // Not every member is named.
             2 => RunReport::Built(Vec::new()),
-            _ if fails => {
+            // One that was told to end may have ended well by then.
+            _ if fails || (killed && how != 4) => {
                 RunReport::Built(batch.members.iter().map(|m| (m.key.clone(), Err(failure("nonsense")))).collect())
             }
             _ => {
-                self.version += u32::from(how.is_multiple_of(2));
-                let made = |m: &BuildSpec| Artifact(format!("{}-{}", m.key.0, self.version));
+                let made = |m: &BuildSpec| {
+                    Artifact(format!("{}-{}", m.key.0, source.get(&m.output).copied().unwrap_or_default()))
+                };
                 self.disk.extend(batch.members.iter().map(|m| (m.output.clone(), made(m))));
                 RunReport::Built(batch.members.iter().map(|m| (m.key.clone(), Ok(made(m)))).collect())
             }
         };
         self.report(run, report);
+        if killed {
+            batch.members.iter().for_each(|member| self.check_followed(&member.key));
+        }
+    }
+
+    /// Tests end: well, badly, or without a result.
+    pub(super) fn end_tests(&mut self, run: RunId, how: u8) {
+        let Some(Live { work: Work::Test(task), killed, .. }) = self.live.get(&run).cloned() else { return };
+        let fails = killed || self.failing.contains(&task.service);
+        let report = match how {
+            0 => RunReport::StartFailed(StartFailure { message: "no go".into(), port: false, transient: true }),
+            _ if fails => {
+                RunReport::Tested(TestOutcome { error: Some("a_test.go:1: TestA".into()), ..TestOutcome::default() })
+            }
+            _ => {
+                let code = self.disk.get(&task.build.output).map(|code| code.0.clone()).unwrap_or_default();
+                self.passed.insert((task.service.clone(), code));
+                RunReport::Tested(TestOutcome { passed: 1, ..TestOutcome::default() })
+            }
+        };
+        self.report(run, report);
+    }
+
+    /// The tests that run.
+    pub(super) fn tests(&self) -> Vec<RunId> {
+        self.live.iter().filter(|(_, live)| matches!(live.work, Work::Test(_))).map(|(run, _)| *run).collect()
+    }
+
+    /// Files of these services are edited, and say something else then where `other`.
+    pub(super) fn edit(&mut self, bits: u8, other: bool) {
+        let specs = self.specs(bits, 0, 0);
+        for build in specs.iter().filter_map(|spec| spec.build.as_ref()) {
+            *self.source.entry(build.output.clone()).or_default() += u32::from(other);
+        }
+        let names: BTreeSet<ServiceName> = specs.into_iter().map(|spec| spec.name).collect();
+        let keys = self.engine.services.values().filter(|service| names.contains(&service.spec.name));
+        let keys = keys.filter_map(|service| Some(service.spec.build.as_ref()?.key.clone()));
+        let builds = keys.map(|key| (key, BTreeSet::from([PathBuf::from("x.go")]))).collect();
+        self.event(Event::Edited(Edit { builds, ..Edit::default() }));
     }
 
     /// Lets time pass, a timer after the other.
@@ -361,9 +424,14 @@ impl World {
     /// From now on everything goes well: builds succeed, what was told to end ends, the rest comes up.
     pub(super) fn be_kind(&mut self) {
         self.broken.clear();
+        self.failing.clear();
         for _ in 0..2000 {
             if let Some(run) = self.builds().first() {
                 self.end_build(*run, 3);
+                continue;
+            }
+            if let Some(run) = self.tests().first() {
+                self.end_tests(*run, 3);
                 continue;
             }
             if !self.help_one() && !self.wait_for_one() {

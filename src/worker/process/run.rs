@@ -20,7 +20,7 @@ use crate::shim::record::InstanceRecord;
 use crate::shim::spec::{Linger, ShimSpec};
 use crate::shim::wire::{Event, Order};
 use crate::sys::process::{self, Identity};
-use crate::sys::{listeners, os};
+use crate::sys::{family, listeners, os};
 use crate::task::environment::Environment;
 use crate::task::id::{Artifact, InstanceId, RunId};
 use crate::task::spec::{ProbeTarget, RunSpec};
@@ -312,7 +312,9 @@ impl Live {
     /// Whether a debugger holds a process of its group.
     async fn is_held(&self) -> bool {
         let leader = self.identity.pid;
-        let is_traced = |pid: u32| listeners::tracer(pid).is_some();
+        // Below a debugger of ours it is always traced: held is what stands still.
+        let own = self.spec.debugger.is_some();
+        let is_traced = move |pid: u32| listeners::tracer(pid).is_some() && (!own || family::is_held(pid));
         // Looking at all processes takes a moment. A look that broke has seen nothing.
         let look = move || is_traced(leader) || listeners::members(leader, RECENT).into_iter().any(is_traced);
         tokio::task::spawn_blocking(look).await.unwrap_or(false)
