@@ -84,7 +84,7 @@ fn go_work() {
         work(used);
         api.until_answered(text);
         stage.rest();
-        api.started(&past, &[&text]);
+        api.started(&past, &[text]);
         web.started(&beside, &[]);
     });
     record(14, times.len(), "`go.work` (another `use`): 1 restart of who reads it, 0 of others");
