@@ -26,6 +26,7 @@ from reloaders import Ground, Orchestra, every
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 RESULTS = os.path.join(ROOT, "benches", "RESULTS.md")
 BEGIN, END = "<!-- rerun.py: begin -->", "<!-- rerun.py: end -->"
+PATIENCE = 30  # a save that nobody took up by then was lost
 
 
 def spread(seconds):
@@ -40,7 +41,11 @@ def row(*cells):
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
 
-def one_save(tool, after=1.5):
+def die(message):
+    raise SystemExit("error: " + message)
+
+
+def one_save(tool, after=1.5, again=True):
     """Saves a new version and asks until it answers, and for a while longer."""
     version, builds, old = tool.next(), len(tool.builds()), tool.ask()
     wall, began = time.time(), time.perf_counter()
@@ -52,8 +57,9 @@ def one_save(tool, after=1.5):
         asked.append((at, found))
         if found and found[0] == version:
             break
-        if at > 60:
-            raise SystemExit(f"error: {tool.title} never served {version}, but {found}: {tool.out()}")
+        if at > PATIENCE:
+            # It lost the save, as air does where its new copy meets the old one on the port. The next one counts.
+            return {**one_save(tool, after, False), "missed": 1} if again else die(f"{tool.title} served neither {version} nor the one before it: {tool.out()}")
         time.sleep(0.003)
     took, new = time.perf_counter() - began, found
     while time.perf_counter() - began < took + after:
@@ -64,6 +70,7 @@ def one_save(tool, after=1.5):
     good = [build for build in made if build[2] == 0 and build[1] <= new[2]]
     return {
         "took": took,
+        "missed": 0,
         "refused": len(refused),
         "away": refused[-1] - refused[0] if refused else 0,
         "wrong": sum(1 for at, found in asked if found and found[0] != version and (at > took or not old or found[0] != old[0])),
@@ -82,13 +89,13 @@ def saves(tools, rounds, say):
             found[tool].append(one_save(tool))
     floor = statistics.median(save["took"] for save in found[tools[-1]])
     say("### From a save to the new version answering\n\nOne `main.go` with `net/http`, saved in place; median (range) of " + f"{rounds} alternating rounds. A copy began when its own first line ran; away: from the first question that nobody answered to the last.\n")
-    say(row("reloader", "save → answers", "of the floor", "save → `go build`", "`go build`", "built → copy began", "away", "refused", "wrong", "builds, copies for a save"))
-    say("|---|---|---|---|---|---|---|---|---|---|")
+    say(row("reloader", "save → answers", "of the floor", "save → `go build`", "`go build`", "built → copy began", "away", "refused", "wrong", "saves lost", "builds, copies for a save"))
+    say("|---|---|---|---|---|---|---|---|---|---|---|")
     for tool in tools:
         of = lambda key: [save[key] for save in found[tool] if save[key] is not None]
         times = f"{statistics.median(of('took')) / floor:.2f}×"
         mean = lambda key: f"{statistics.mean(of(key)):.1f}"
-        say(row(tool.title, spread(of("took")), times, spread(of("begun")), spread(of("build")), spread(of("spawned")), spread(of("away")), sum(of("refused")), sum(of("wrong")), f"{mean('builds')}, {mean('copies')}"))
+        say(row(tool.title, spread(of("took")), times, spread(of("begun")), spread(of("build")), spread(of("spawned")), spread(of("away")), sum(of("refused")), sum(of("wrong")), sum(of("missed")), f"{mean('builds')}, {mean('copies')}"))
     say("")
     for tool in tools:
         if isinstance(tool, Orchestra):
