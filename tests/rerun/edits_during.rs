@@ -184,11 +184,11 @@ fn during_the_first_build() {
     let stage = Stage::new();
     let api = stage.web("api", "");
     let version = stage.next_version();
-    stage.go.hold("build");
+    stage.go.hold("build.api");
     let start = stage.starting(&[]);
     eventually("the first build", || api.builds().pop());
     api.save(&version);
-    stage.go.release("build");
+    stage.go.release("build.api");
     start.wait(Duration::from_secs(120)).ok();
     api.until_answered(&version);
     stage.rest();

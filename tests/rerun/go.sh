@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Stands in front of `go`: writes down each call and its end, and whether it ran beside another build of the same folder. While a file `hold.VERB` is there,
-# such a call waits at its begin.
+# Stands in front of `go`: writes down each call and its end, and whether it ran beside another build of the same folder. While a file `hold.VERB` or
+# `hold.VERB.FOLDER` is there, such a call waits at its begin.
 here=$(dirname "$0")
 verb=${1:-}
 
@@ -30,7 +30,7 @@ if [ "$verb" = build ]; then
     printf '%s' "$PWD" >"$here/now/$$"
 fi
 note begin $$ "${EPOCHREALTIME:-0}" "$PWD" "$others" "$@"
-while [ -e "$here/hold.$verb" ]; do sleep 0.02; done
+while [ -e "$here/hold.$verb" ] || [ -e "$here/hold.$verb.${PWD##*/}" ]; do sleep 0.02; done
 "$(cat "$here/real")" "$@"
 code=$?
 rm -f "$here/now/$$"

@@ -1,12 +1,12 @@
 //! Builds: which of them share one `go build`, when one may begin, and what its end means.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Build, Effect, Engine, Moment, Owner};
 use crate::scheduler::{self, Capability, Demand};
 use crate::supervisor::snapshot::BuildOutcome;
-use crate::task::id::{Artifact, BuildKey, RunId};
+use crate::task::id::{Artifact, BuildKey, RunId, ServiceName};
 use crate::task::spec::{BuildSpec, Resources};
 use crate::task::state::{Input, TaskState};
 use crate::worker::{BuildBatch, BuildFailure, Signal, Work};
@@ -59,6 +59,27 @@ impl Engine {
         }
         if !told {
             out.push(Effect::Signal { run, signal: Signal::Kill });
+        }
+    }
+
+    /// Ends builds that run for services which were up and are stopped: whoever stops them does not wait for a compiler. One that somebody else waits for,
+    /// or that was asked for by itself, goes on.
+    pub(super) fn abort_builds(&mut self, stopped: &[ServiceName], out: &mut Vec<Effect>) {
+        let built_for = |name: &ServiceName| Some(self.services.get(name)?.spec.build.as_ref()?.key.clone());
+        let keys: BTreeSet<BuildKey> = stopped.iter().filter_map(built_for).collect();
+        let runs: BTreeSet<RunId> = keys.iter().filter_map(|key| self.builds.get(key)?.run).collect();
+        for run in runs {
+            let Some(Owner::Builds(members)) = self.runs.get(&run) else { continue };
+            if !members.iter().all(|key| self.those_built_by(key).is_empty()) {
+                continue;
+            }
+            let mut told = false;
+            for key in members {
+                told |= self.builds.get_mut(key).is_some_and(|build| std::mem::replace(&mut build.aborted, true));
+            }
+            if !told {
+                out.push(Effect::Signal { run, signal: Signal::Kill });
+            }
         }
     }
 

@@ -154,6 +154,27 @@ fn a_build_that_ends_well_although_it_was_told_to_end_is_followed_by_another() {
 }
 
 #[test]
+fn a_stop_waits_for_no_build_that_nobody_else_waits_for() {
+    let both = [service("api", 1, &[]), service("web", 1, &[])];
+    let groups = || BTreeMap::from(["api", "web"].map(|key| (BuildKey(key.into()), 7)));
+    let mut world = World::new();
+    world.event(Event::Start { specs: both.to_vec(), groups: groups(), explicit: BTreeSet::new() });
+    let run = world.builds()[0];
+    world.stop(&["api"]);
+    assert!(!world.is_killed(run), "web waits for it");
+    world.stop(&["web"]);
+    assert!(world.is_killed(run));
+    world.kind();
+    assert!(world.engine.is_idle());
+    assert_eq!(world.view("web").build.unwrap().error, None, "it did not fail");
+    // Who asks for a build alone gets it.
+    world.event(Event::Build { specs: both.to_vec(), groups: groups() });
+    let run = world.builds()[0];
+    world.stop(&["api", "web"]);
+    assert!(!world.is_killed(run));
+}
+
+#[test]
 fn a_stop_during_an_aborted_build_builds_nothing_more() {
     let mut world = World::with(&[service("api", 1, &[])]);
     world.edit(&["api"]);

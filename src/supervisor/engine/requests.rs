@@ -96,8 +96,10 @@ impl Engine {
         grace: Option<Duration>,
         out: &mut Vec<Effect>,
     ) {
+        let mut were_up = Vec::new();
         for name in services {
             let Some(service) = self.services.get_mut(name) else { continue };
+            were_up.extend((service.desired != Desired::Down).then(|| name.clone()));
             let named: Vec<u32> = only.iter().filter(|id| id.service == *name).map(|id| id.number).collect();
             if named.is_empty() {
                 service.desired = Desired::Down;
@@ -125,6 +127,7 @@ impl Engine {
             }
         }
         self.unqueue_builds(services);
+        self.abort_builds(&were_up, out);
     }
 
     /// `kill`: a signal, nothing more.
