@@ -141,9 +141,14 @@ fn an_edit_ends_a_build_with_all_it_started() {
     fs::remove_file(fleet.path("api/slow")).unwrap();
     save(&fleet, "v3");
     eventually("the newest code", || (fleet.get(port, "/").as_deref() == Some("v3")).then_some(()));
-    let gone = || nix::sys::signal::kill(nix::unistd::Pid::from_raw(child), None).is_err();
-    eventually("what the first build began to be gone", || gone().then_some(()));
-    let why = why(&fleet);
+    eventually("what the first build began to be gone", || {
+        matches!(crate::fault::proc::state(child), None | Some('Z')).then_some(())
+    });
+    let why = eventually("it to be ready", || {
+        let why = why(&fleet);
+        let phases = why["rerun"]["phases"].as_array()?.clone();
+        (phases.last()?["phase"] == "ready").then_some(why)
+    });
     let rerun = &why["rerun"];
     assert_eq!(
         (&rerun["files"], &rerun["aborted"], &rerun["build"]),

@@ -407,7 +407,8 @@ impl Slot {
     /// Writes down what ended, and says whether it is code that never stood: newer than what had, and gone before it was ready or right after.
     fn takes_leave(&mut self, ended: &Run, now: Moment) -> bool {
         self.ran = Some((ended.settings.clone(), ended.artifact.clone()));
-        let stood = ended.was_ready && now.mono.saturating_sub(ended.began.mono) >= STANDS;
+        // One that was ready until it was told to end might have stood for ever.
+        let stood = ended.was_ready && (ended.ending.is_some() || now.mono.saturating_sub(ended.began.mono) >= STANDS);
         let is_new = self.good.is_some() && self.good != ended.artifact;
         if stood {
             self.good.clone_from(&ended.artifact);
