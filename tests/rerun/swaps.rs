@@ -29,17 +29,21 @@ impl Caller {
         let until = std::sync::Arc::clone(&over);
         let thread = std::thread::spawn(move || {
             let mut asked = Vec::new();
-            while !until.load(Ordering::Relaxed) {
+            loop {
+                // The last question is asked after somebody else was answered: it tells how the story ends.
+                let is_last = until.load(Ordering::Acquire);
                 asked.push(Asked { at: now(), answer: ask(port) });
+                if is_last {
+                    return asked;
+                }
                 std::thread::sleep(Duration::from_millis(1));
             }
-            asked
         });
         Caller { over, thread }
     }
 
     fn hang_up(self) -> Vec<Asked> {
-        self.over.store(true, Ordering::Relaxed);
+        self.over.store(true, Ordering::Release);
         self.thread.join().unwrap()
     }
 }
@@ -56,8 +60,8 @@ fn ask(port: u16) -> Option<String> {
 /// From the first question that nobody answered to the first one answered after it.
 fn gap(asked: &[Asked]) -> Duration {
     let Some(first) = asked.iter().position(|one| one.answer.is_none()) else { return Duration::ZERO };
-    let end = asked[first..].iter().find(|one| one.answer.is_some()).map_or(f64::MAX, |one| one.at);
-    Duration::from_secs_f64(end - asked[first].at)
+    let again = asked[first..].iter().find(|one| one.answer.is_some()).expect("it answers again");
+    Duration::from_secs_f64(again.at - asked[first].at)
 }
 
 #[test]
@@ -86,6 +90,7 @@ fn under_load_with_a_slow_build() {
         assert!(during.len() > 20, "{} questions during the build", during.len());
         assert_eq!(refused, 0, "questions that the old copy did not answer during the build");
         let after = asked.iter().skip_while(|one| one.answer.as_ref() != Some(&version));
+        assert!(after.clone().next().is_some(), "the caller never met the new version");
         assert!(after.clone().all(|one| one.answer.as_ref() == Some(&version)), "not the new version any more");
         gap(&asked)
     });
