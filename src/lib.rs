@@ -10,12 +10,14 @@ pub mod config;
 pub mod scheduler;
 pub mod sys;
 // L2: one subject each.
+pub mod docker;
 pub mod gotest;
 pub mod logs;
 pub mod rerun;
 pub mod services;
 pub mod shim;
 pub mod store;
+pub mod vendors;
 // L3: a whole project; what of it runs outside; what executes tasks.
 pub mod project;
 pub mod strays;

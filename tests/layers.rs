@@ -10,7 +10,7 @@ use regex::Regex;
 const LAYERS: [&[&str]; 8] = [
     &["error", "task"],
     &["config", "scheduler", "sys"],
-    &["gotest", "logs", "rerun", "services", "shim", "store", "vendors"],
+    &["docker", "gotest", "logs", "rerun", "services", "shim", "store", "vendors"],
     &["project", "strays", "worker"],
     &["supervisor"],
     &["api"],

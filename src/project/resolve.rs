@@ -328,6 +328,7 @@ impl<'a> Resolver<'a> {
             after: config.after.clone(),
             tty: config.tty,
             resources: config.resources,
+            container: None,
             caller: part.caller.caller.clone(),
             log_keep: self.project.logs.keep,
             settings: Settings(String::new()),

@@ -31,6 +31,8 @@ use crate::sys::home::Home;
 use crate::sys::machine::machine;
 use crate::task::id::{InstanceId, ServiceName};
 use crate::task::spec::{Caller, Resources};
+use crate::worker::Workers;
+use crate::worker::docker::DockerWorker;
 use crate::worker::process::ProcessWorker;
 use actor::watching::Ends;
 use actor::{Actor, Parts};
@@ -190,11 +192,12 @@ pub async fn spawn(home: Home) -> Result<(Handle, JoinHandle<()>), Error> {
     ground.news.iter().for_each(|news| planner.tell(news.clone()));
     let beginning = resume::begin(&mut planner, &resume::copies(ground.survey.found), &ground.last);
     let (report, reports) = mpsc::channel(REPORTS);
-    let worker = ProcessWorker::new(home.clone(), report, planner.linger(), hunts.clone());
-    let mut worker = worker.map_err(|error| Error::failed("cannot find the program that runs").because(&error))?;
+    let processes = ProcessWorker::new(home.clone(), report.clone(), planner.linger(), hunts.clone());
+    let processes = processes.map_err(|error| Error::failed("cannot find the program that runs").because(&error))?;
+    let mut worker = Workers { processes, containers: DockerWorker::new(home.clone(), report) };
     let engine = Engine::new(vec![local_node()], planner.scheduler(), newest + 1);
     for (record, spec) in beginning.adopt {
-        worker.adopt(&record, spec);
+        worker.processes.adopt(&record, spec);
     }
     let (commands, inbox) = mpsc::channel(COMMANDS);
     let (shown, snapshots) = watch::channel(Arc::new(Snapshot::default()));
@@ -227,7 +230,7 @@ fn local_node() -> Node {
     let machine = machine();
     Node {
         name: "local".to_owned(),
-        capabilities: vec![Capability::Process, Capability::Build],
+        capabilities: vec![Capability::Process, Capability::Build, Capability::Container],
         capacity: Resources { cpu: f64::from(machine.cores), memory: machine.memory, disk: 0 },
         promised: Resources::default(),
         n_tasks: 0,

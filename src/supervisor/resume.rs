@@ -245,6 +245,7 @@ fn bare_run(name: &ServiceName, number: u32, running: &[&Copy]) -> RunSpec {
             start_period: std::time::Duration::ZERO,
         },
         debugger: None,
+        container: None,
         live: None,
         stop,
         before: Vec::new(),

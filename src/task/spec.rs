@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::container::ContainerSpec;
 use super::environment::Environment;
 use super::id::{BuildKey, InstanceId, ServiceName, Settings};
 use super::restart::RestartPolicy;
@@ -85,14 +86,16 @@ pub struct StopSpec {
 pub enum ProbeTarget {
     /// An HTTP or HTTPS request.
     Http(HttpProbe),
-    /// A TCP connection to a local port.
+    /// A TCP connection to a local port; of a container, to a port of its own.
     Tcp(u16),
-    /// A program that must exit 0, run in the service's folder and environment.
+    /// A program that must exit 0, run in the service's folder and environment; of a container, inside it.
     Exec(Vec<String>),
     /// A regular expression that must match a line of this run's output.
     Log(String),
     /// sd_notify: the process sends `READY=1` to `NOTIFY_SOCKET`.
     Notify,
+    /// The check of the container: the section's own, else that of its image, else its first port accepts, else it has been up for one second.
+    Health,
     /// The default for a service without ports: its group has a listener, else it has been up for one second.
     Listener,
     /// A job, or anything that is ready by being started.
@@ -216,6 +219,8 @@ pub struct RunSpec {
     pub tty: bool,
     /// What it may use.
     pub resources: Resources,
+    /// It runs in this container, and `argv` is empty; `None`: it is a process of this machine.
+    pub container: Option<Arc<ContainerSpec>>,
     /// Of whoever started it.
     pub caller: Caller,
     /// Bytes of log kept for this instance.

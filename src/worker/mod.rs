@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 pub mod fake;
+pub mod docker;
 pub mod ports;
 pub mod probe;
 pub mod process;
@@ -147,4 +148,27 @@ pub trait Worker: Send {
     fn start(&mut self, run: RunId, work: Work);
     /// Signals a run. One that is not known has ended, and its end is reported already.
     fn signal(&mut self, run: RunId, signal: Signal);
+}
+
+/// The workers of this machine: each run goes to the one that can execute it.
+pub struct Workers {
+    /// Processes, builds, tests.
+    pub processes: process::ProcessWorker,
+    /// Containers.
+    pub containers: docker::DockerWorker,
+}
+
+impl Worker for Workers {
+    fn start(&mut self, run: RunId, work: Work) {
+        match &work {
+            Work::Run { spec, .. } if spec.container.is_some() => self.containers.start(run, work),
+            Work::Run { .. } | Work::Build(_) | Work::Test(_) => self.processes.start(run, work),
+        }
+    }
+
+    fn signal(&mut self, run: RunId, signal: Signal) {
+        // Run numbers are never used twice, and a worker passes over those it does not know.
+        self.processes.signal(run, signal);
+        self.containers.signal(run, signal);
+    }
 }

@@ -248,7 +248,9 @@ impl Engine {
             return;
         }
         let artifact = build.and_then(|build| build.artifact.clone());
-        let demand = Demand { capability: Capability::Process, resources: slot.launch.resources };
+        let capability =
+            if slot.launch.container.is_some() { Capability::Container } else { Capability::Process };
+        let demand = Demand { capability, resources: slot.launch.resources };
         match scheduler::place(self.scheduler.as_mut(), &demand, &self.nodes) {
             Ok(node) => {
                 self.nodes[node].promised.cpu += demand.resources.cpu;

@@ -36,6 +36,7 @@ pub(super) fn run_spec(service: &str, number: u32, settings: &str) -> Arc<RunSpe
         env: Environment::default(),
         ports: Vec::new(),
         debugger: None,
+        container: None,
         ready: probe,
         live: None,
         stop: StopSpec { signal: 15, grace: Duration::from_secs(10) },

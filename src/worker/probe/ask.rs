@@ -52,7 +52,8 @@ impl Prober {
                 false if up >= SETTLE => Answer::Yes,
                 false => Answer::No("it listens nowhere yet".to_owned()),
             },
-            ProbeTarget::Started => Answer::Yes,
+            // Only containers have one, and those are not asked here.
+            ProbeTarget::Started | ProbeTarget::Health => Answer::Yes,
         }
     }
 

@@ -219,7 +219,7 @@ impl Prober {
 
     fn is_answered_for_good(&self, target: &ProbeTarget) -> bool {
         match target {
-            ProbeTarget::Log(_) | ProbeTarget::Notify | ProbeTarget::Started => true,
+            ProbeTarget::Log(_) | ProbeTarget::Notify | ProbeTarget::Started | ProbeTarget::Health => true,
             ProbeTarget::Listener => !self.owner.has_listener(),
             ProbeTarget::Http(_) | ProbeTarget::Tcp(_) | ProbeTarget::Exec(_) => false,
         }

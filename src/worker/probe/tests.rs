@@ -46,6 +46,7 @@ fn spec(ready: Probe) -> RunSpec {
         env: std::env::vars_os().collect(),
         ports: vec![],
         debugger: None,
+        container: None,
         ready,
         live: None,
         stop: StopSpec { signal: 15, grace: Duration::from_secs(1) },
