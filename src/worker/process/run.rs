@@ -46,7 +46,7 @@ pub(super) async fn start(
 ) {
     let begun = tokio::select! {
         begun = begin(&ground, run, &spec, artifact) => begun,
-        () = told_to_end(&mut signals) => Err(StartFailure { message: "it was stopped before it was started".to_owned(), port: false, transient: false }),
+        () = told_to_end(&mut signals) => Err(StartFailure { message: "it was stopped before it was started".to_owned(), port: false, transient: false, absent: false }),
     };
     match begun {
         Err(failure) => ground.report(run, RunReport::StartFailed(failure)).await,
@@ -104,6 +104,7 @@ async fn begin(
         message: format!("before: {}", failure.message),
         port: false,
         transient: failure.transient,
+        absent: false,
     })?;
     free_ports(ground, run, spec).await?;
     let Some(name) = spec.argv.first() else {
@@ -111,6 +112,7 @@ async fn begin(
             message: "its configuration cannot be read, so it is not started again".to_owned(),
             port: false,
             transient: false,
+            absent: false,
         });
     };
     let program = spawn::look_up(name, &spec.env, &spec.dir)?;
@@ -119,6 +121,7 @@ async fn begin(
             message: format!("its folder `{}` does not exist", spec.dir.display()),
             port: false,
             transient: false,
+            absent: false,
         });
     }
     let shim_spec = shim_spec(ground, run, spec, artifact, program);
@@ -210,7 +213,7 @@ fn below_debugger(dlv: &Path, spec: &RunSpec) -> Vec<OsString> {
 }
 
 /// Waits for a signal that ends; others have nobody to go to yet.
-pub(super) async fn told_to_end(signals: &mut mpsc::Receiver<Signal>) {
+pub(in crate::worker) async fn told_to_end(signals: &mut mpsc::Receiver<Signal>) {
     loop {
         match signals.recv().await {
             Some(Signal::Stop { .. } | Signal::Kill) => return,
@@ -337,10 +340,10 @@ impl Live {
     async fn hear(&mut self, event: Event) -> Option<RunReport> {
         let report = match event {
             Event::Exited { code, signal, oom, killed } => {
-                return Some(RunReport::Exited(Outcome { code, signal, oom, lost: false, killed }));
+                return Some(RunReport::Exited(Outcome { code, signal, oom, lost: false, killed, ended_us: None }));
             }
             Event::Failed { transient, message } => {
-                return Some(RunReport::StartFailed(StartFailure { message, port: false, transient }));
+                return Some(RunReport::StartFailed(StartFailure { message, port: false, transient, absent: false }));
             }
             Event::Started(pid) => {
                 if self.identity.pid != pid {
