@@ -3,11 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::environment::Environment;
 use super::spec::Protocol;
 
 /// How one container is made. Its environment, grace, limits, published ports' readiness and terminal are those of the run it belongs to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ContainerSpec {
+    /// The project's name: its containers and its network are called by it.
+    pub project: String,
     /// The image, as written: `postgres:16`.
     pub image: String,
     /// When the image is fetched.
@@ -72,6 +75,9 @@ pub struct ContainerSpec {
     pub memory_swap: Option<i64>,
     /// A program of ours that runs in it, instead of the image's.
     pub program: Option<OwnProgram>,
+    /// The environment on this machine's side, that of the caller below what files set: `before` and `after` run in it, the engine is found by it
+    /// (`DOCKER_HOST`, `DOCKER_CONTEXT`, `HOME`, …), and so are passwords of registries.
+    pub hook_env: Environment,
 }
 
 /// When an image is fetched.
@@ -104,6 +110,8 @@ pub enum Source {
     Volume {
         /// The name the engine knows it by.
         name: String,
+        /// Its name in the file: `pgdata`.
+        key: String,
         /// The file says it is made elsewhere (`external: true`): it must be there, is never labelled and never removed.
         external: bool,
         /// Do not copy what the image has there.
@@ -119,6 +127,8 @@ pub enum Source {
         create: bool,
         /// `shared`, `rslave`, …
         propagation: Option<String>,
+        /// For SELinux: `z` (shared with other containers) or `Z` (private).
+        relabel: Option<char>,
     },
     /// Memory.
     Tmpfs {
@@ -147,9 +157,9 @@ pub struct Published {
 /// Where a container is found by others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Network {
-    /// On the project's one network, by these names beside its own.
+    /// On the project's one network.
     Project {
-        /// Further names.
+        /// The names it is found by there, its service's first; its container's name counts beside them.
         aliases: Vec<String>,
     },
     /// The host's own network.
@@ -167,8 +177,8 @@ impl Default for Network {
 /// The check of a Compose file's `healthcheck:`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthCheck {
-    /// What is run inside: `None` turns a check of the image off.
-    pub test: Option<HealthTest>,
+    /// What is run inside.
+    pub test: HealthTest,
     /// Between two once it was healthy; `None`: 5 s.
     pub interval: Option<Duration>,
     /// Until one counts as failed; `None`: the image's, else 30 s.
@@ -184,6 +194,10 @@ pub struct HealthCheck {
 /// What a check runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HealthTest {
+    /// What the image says, in another rhythm.
+    Image,
+    /// Nothing: a check of the image is turned off.
+    Off,
     /// A program and its arguments.
     Exec(Vec<String>),
     /// A line for the container's shell.

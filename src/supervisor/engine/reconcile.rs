@@ -248,8 +248,7 @@ impl Engine {
             return;
         }
         let artifact = build.and_then(|build| build.artifact.clone());
-        let capability =
-            if slot.launch.container.is_some() { Capability::Container } else { Capability::Process };
+        let capability = if slot.launch.container.is_some() { Capability::Container } else { Capability::Process };
         let demand = Demand { capability, resources: slot.launch.resources };
         match scheduler::place(self.scheduler.as_mut(), &demand, &self.nodes) {
             Ok(node) => {

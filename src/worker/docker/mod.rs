@@ -1,5 +1,8 @@
 //! The docker worker: runs instances as containers of a Docker engine.
 
+mod logs;
+mod probe;
+
 use std::collections::HashMap;
 
 use tokio::sync::mpsc;
@@ -38,7 +41,9 @@ impl Worker for DockerWorker {
         let (sink, home) = (self.sink.clone(), self.home.clone());
         tokio::spawn(async move {
             let message = format!("skeleton: {} {work:?}", home.root.display());
-            drop(sink.send((run, RunReport::StartFailed(StartFailure { message, port: false, transient: false }))).await);
+            drop(
+                sink.send((run, RunReport::StartFailed(StartFailure { message, port: false, transient: false }))).await,
+            );
         });
     }
 
