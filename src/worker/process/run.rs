@@ -237,6 +237,8 @@ struct Live {
     probe: Option<JoinHandle<()>>,
     notify: Option<watch::Sender<bool>>,
     keeper: Keeper,
+    /// It was asked to end.
+    asked: bool,
     /// It was to make room, and a debugger held it: looked at until that has gone.
     held: Option<Interval>,
 }
@@ -258,8 +260,8 @@ impl Live {
         signals: mpsc::Receiver<Signal>,
         keeper: Keeper,
     ) -> Live {
-        let (uuid, probe, notify, held) = (None, None, None, None);
-        Live { ground, run, spec, identity, uuid, dialogue, signals, probe, notify, keeper, held }
+        let (uuid, probe, notify, asked, held) = (None, None, None, false, None);
+        Live { ground, run, spec, identity, uuid, dialogue, signals, probe, notify, keeper, asked, held }
     }
 
     async fn follow(mut self) {
@@ -364,6 +366,7 @@ impl Live {
             Event::Escaped(_) => self.keeper.look_for_escaped().await?,
             Event::Unkillable => self.keeper.name_undying().await,
             Event::Stopping => {
+                self.asked = true;
                 self.end_probe();
                 let heard = self.keeper.heard();
                 self.report_all(heard).await;
@@ -410,6 +413,12 @@ impl Live {
 
     async fn finish(mut self, end: RunReport) {
         self.end_probe();
+        if !self.asked && self.spec.after.is_empty() {
+            // Whoever waits for a stop is told when nothing is left of it. What ended by itself is to be there again: its shim's last word says that its
+            // place is free.
+            self.ground.report(self.run, end).await;
+            return self.dialogue.end().await;
+        }
         self.dialogue.end().await;
         if matches!(end, RunReport::Exited(_)) && !self.spec.after.is_empty() {
             let hooks = hooks(&self.ground, self.run, &self.spec);
