@@ -221,12 +221,20 @@ impl Follow {
         }
         let hints = first.map(|name| match self.ask {
             Ask::Stop => vec![format!("it ends as soon as it can; `orchestra why {name}` shows it")],
-            _ if failed.is_empty() => vec!["what needs no container is up; the rest is tried again until the engine answers".to_owned()],
+            _ if failed.is_empty() => {
+                vec!["what needs no container is up; the rest is tried again until the engine answers".to_owned()]
+            }
             _ => vec![format!("orchestra why {name}"), format!("orchestra logs {name}")],
         });
         // Of the one trouble that is not ours there is a word of its own, and an exit code.
         let kind = if failed.is_empty() && !absent.is_empty() { Kind::NoEngine } else { Kind::Failed };
-        Some(Failure { kind: kind.word().into(), message, details, causes: Vec::new(), hints: hints.unwrap_or_default() })
+        Some(Failure {
+            kind: kind.word().into(),
+            message,
+            details,
+            causes: Vec::new(),
+            hints: hints.unwrap_or_default(),
+        })
     }
 }
 

@@ -125,7 +125,9 @@ impl Engine {
             }
             match done.get(&need.service)? {
                 Settled::Failed(_) => Some(format!("it needs `{}`, which {}", need.service, bad_word(other))),
-                Settled::Absent(_) | Settled::Blocked(_) => Some(format!("it needs `{}`, which cannot start either", need.service)),
+                Settled::Absent(_) | Settled::Blocked(_) => {
+                    Some(format!("it needs `{}`, which cannot start either", need.service))
+                }
                 Settled::Met if need.condition == Condition::Completed || over(other) => {
                     Some(format!("it needs `{}` {}, which has ended", need.service, condition_word(need)))
                 }
