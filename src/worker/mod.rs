@@ -1,8 +1,8 @@
 //! What executes tasks. A worker answers by reports, so a slow one cannot hold up the supervisor.
 
+pub mod docker;
 #[cfg(test)]
 pub mod fake;
-pub mod docker;
 pub mod ports;
 pub mod probe;
 pub mod process;

@@ -38,7 +38,9 @@ impl Worker for DockerWorker {
         let (sink, home) = (self.sink.clone(), self.home.clone());
         tokio::spawn(async move {
             let message = format!("skeleton: {} {work:?}", home.root.display());
-            drop(sink.send((run, RunReport::StartFailed(StartFailure { message, port: false, transient: false }))).await);
+            drop(
+                sink.send((run, RunReport::StartFailed(StartFailure { message, port: false, transient: false }))).await,
+            );
         });
     }
 
