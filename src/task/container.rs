@@ -9,6 +9,8 @@ use super::spec::Protocol;
 /// How one container is made. Its environment, grace, limits, published ports' readiness and terminal are those of the run it belongs to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ContainerSpec {
+    /// The project's name: its containers and its network are called by it.
+    pub project: String,
     /// The image, as written: `postgres:16`.
     pub image: String,
     /// When the image is fetched.
@@ -73,7 +75,8 @@ pub struct ContainerSpec {
     pub memory_swap: Option<i64>,
     /// A program of ours that runs in it, instead of the image's.
     pub program: Option<OwnProgram>,
-    /// What `before` and `after` find in their environment: they run on this machine, not in the container.
+    /// The environment on this machine's side, that of the caller below what files set: `before` and `after` run in it, the engine is found by it
+    /// (`DOCKER_HOST`, `DOCKER_CONTEXT`, `HOME`, …), and so are passwords of registries.
     pub hook_env: Environment,
 }
 

@@ -1,0 +1,1 @@
+//! An engine that answers as scripted.
