@@ -90,6 +90,7 @@ fn start_flags(from: &wire::Request) -> Result<StartFlags, Error> {
     Ok(StartFlags {
         no_deps: flags.no_deps,
         no_vendors: flags.no_vendors,
+        profiles: flags.profiles.clone(),
         env: entries(&flags.env)?,
         scale,
         race: flags.race,

@@ -299,6 +299,9 @@ pub struct StartFlags {
     /// Do not start vendors.
     #[serde(default)]
     pub no_vendors: bool,
+    /// Vendors of these profiles are started, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub profiles: Vec<String>,
     /// `-e K=V`.
     #[serde(default)]
     pub env: Vec<Bytes>,

@@ -38,6 +38,9 @@ pub(super) struct Args {
     /// Do not start vendors
     #[arg(long)]
     no_vendors: bool,
+    /// Start vendors of this profile, too; may be given again
+    #[arg(long, value_name = "P")]
+    profile: Vec<String>,
     /// How long to wait until everything is ready
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = values::duration)]
     timeout: Duration,
@@ -80,6 +83,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     asked.start = wire::StartFlags {
         no_deps: args.no_deps,
         no_vendors: args.no_vendors,
+        profiles: args.profile.clone(),
         env: args.env.iter().map(|(key, value)| convert::env_entry(key.as_ref(), value.as_ref())).collect(),
         race: args.race,
         debug: args.debug.clone(),

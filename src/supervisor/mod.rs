@@ -69,6 +69,8 @@ pub struct StartFlags {
     pub no_deps: bool,
     /// Do not start vendors.
     pub no_vendors: bool,
+    /// Vendors of these profiles are started, too.
+    pub profiles: Vec<String>,
     /// `-e K=V`, above every file.
     pub env: Vec<(OsString, OsString)>,
     /// `--scale S=N`.
