@@ -267,11 +267,7 @@ impl Engine {
         }
         let artifact = build.and_then(|build| build.artifact.clone());
         let capability = if slot.launch.container.is_some() { Capability::Container } else { Capability::Process };
-<<<<<<< HEAD
         let demand = Demand { capability, resources: slot.launch.promised() };
-=======
-        let demand = Demand { capability, resources: slot.launch.resources };
->>>>>>> vendors
         match scheduler::place(self.scheduler.as_mut(), &demand, &self.nodes) {
             Ok(node) => {
                 self.nodes[node].promised.cpu += demand.resources.cpu;
