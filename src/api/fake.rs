@@ -38,6 +38,7 @@ pub(super) fn view(service: &str, state: Shown, settled: Settled) -> ServiceView
         restarts: 0,
         started_us: None,
         last_exit: None,
+        contained: false,
         healthy: None,
         limits: None,
         trouble: None,

@@ -157,7 +157,7 @@ impl Files {
     fn names(&self, project: Option<&Project>) -> BTreeSet<ServiceName> {
         let live = self.records.iter().filter(|copy| copy.live).map(|copy| copy.instance.service.clone());
         match project {
-            Some(project) => project.services.keys().cloned().chain(live).collect(),
+            Some(project) => project.names().cloned().chain(live).collect(),
             None => self.intents.keys().cloned().chain(live).collect(),
         }
     }
@@ -167,8 +167,12 @@ impl Files {
         let intent = self.intents.get(name);
         let last = self.last.iter().find(|last| last.name == name.as_str());
         let in_container = |copy: &Copy| copy.instance.service == *name && copy.container.is_some();
-        let unknown = if self.records.iter().any(in_container) { Kind::Vendor } else { Kind::Service };
-        let kind = config.map_or(unknown, |config| config.kind);
+        let contained = match project {
+            Some(project) if project.contains(name) => project.vendors.contains_key(name),
+            Some(_) | None => self.records.iter().any(in_container),
+        };
+        let unknown = if contained { Kind::Vendor } else { Kind::Service };
+        let kind = project.and_then(|project| project.kind(name)).unwrap_or(unknown);
         let in_file = config.map(|config| config.scale);
         let kept = intent.and_then(|intent| intent.scale.filter(|_| intent.scale_in_file == in_file));
         let scale = kept.or(in_file).unwrap_or(1);
@@ -179,7 +183,7 @@ impl Files {
             desired: desired(intent),
             scale,
             build,
-            instances: self.instances(name, scale, last),
+            instances: self.instances(name, scale, last, contained),
             settled: Settled::Pending,
             reason: self.nobody_knows(name).or_else(|| last.and_then(|last| last.reason.clone())),
             rerun: intent.is_some_and(|intent| intent.rerun && intent.is_wanted()),
@@ -195,7 +199,13 @@ impl Files {
         })
     }
 
-    fn instances(&self, name: &ServiceName, scale: u32, last: Option<&LastService>) -> Vec<InstanceView> {
+    fn instances(
+        &self,
+        name: &ServiceName,
+        scale: u32,
+        last: Option<&LastService>,
+        contained: bool,
+    ) -> Vec<InstanceView> {
         let live = |number: u32| {
             self.records.iter().find(|r| r.live && r.instance.service == *name && r.instance.number == number)
         };
@@ -206,7 +216,7 @@ impl Files {
         let one = |number: u32| {
             let id = InstanceId { service: name.clone(), number };
             let sight = self.sights.get(&id);
-            instance_view(id, of_last(number), live(number), sight)
+            instance_view(id, of_last(number), live(number), sight, contained)
         };
         numbers.into_iter().map(one).collect()
     }
@@ -217,6 +227,7 @@ fn instance_view(
     last: Option<&LastInstance>,
     live: Option<&Copy>,
     sight: Option<&Sight>,
+    contained: bool,
 ) -> InstanceView {
     let ended = last.and_then(|last| Shown::ORDER.into_iter().find(|shown| shown.word() == last.state));
     // Nothing runs without a shim: a state that says so is from before.
@@ -225,6 +236,7 @@ fn instance_view(
         id,
         state: if live.is_some() { Shown::Running } else { resting.unwrap_or(Shown::Idle) },
         run: live.map(|copy| RunId(copy.record.run)),
+        contained,
         pid: match sight {
             Some(Sight::Runs(pid)) => *pid,
             Some(_) => None,

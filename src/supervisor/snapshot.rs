@@ -290,6 +290,8 @@ pub struct InstanceView {
     pub run: Option<RunId>,
     /// The leader of its group.
     pub pid: Option<u32>,
+    /// It runs in a container.
+    pub contained: bool,
     /// Its ports.
     pub ports: Vec<Port>,
     /// What its group listens on.

@@ -64,6 +64,7 @@ impl Engine {
             state: self.shown(service, slot),
             run: slot.last_run,
             pid: run.and_then(|run| run.pid),
+            contained: slot.launch.container.is_some(),
             ports: slot.launch.ports.clone(),
             listening: run.map(|run| run.listening.clone()).unwrap_or_default(),
             restarts: slot.restarts,
