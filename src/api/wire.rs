@@ -299,6 +299,9 @@ pub struct StartFlags {
     /// Do not start vendors.
     #[serde(default)]
     pub no_vendors: bool,
+    /// Vendors that may be made anew though their image's tag has changed since their data were written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replace: Vec<String>,
     /// `-e K=V`.
     #[serde(default)]
     pub env: Vec<Bytes>,

@@ -1,6 +1,5 @@
 //! What an engine, a registry or the system said, in one sentence with the next step.
 
-use std::error::Error as _;
 use std::io;
 use std::time::Duration;
 
