@@ -31,11 +31,11 @@ impl fmt::Display for Address {
 
 /// Where an engine may be, and who says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Candidate {
+pub(super) struct Candidate {
     /// Where.
-    pub address: Address,
+    pub(super) address: Address,
     /// `DOCKER_HOST`, or the context's name in words; `None`: it is where engines usually are.
-    pub said_by: Option<String>,
+    pub(super) said_by: Option<String>,
 }
 
 impl Address {
@@ -67,7 +67,7 @@ impl Address {
 }
 
 /// The folder of the docker command's own settings: `DOCKER_CONFIG`, else `~/.docker`.
-pub fn settings_folder(env: &Environment) -> Option<PathBuf> {
+pub(super) fn settings_folder(env: &Environment) -> Option<PathBuf> {
     match text(env, "DOCKER_CONFIG") {
         Some(folder) => Some(folder.into()),
         None => Some(home(env)?.join(".docker")),
@@ -75,7 +75,7 @@ pub fn settings_folder(env: &Environment) -> Option<PathBuf> {
 }
 
 /// Every place to try, best first; a single one where somebody named it.
-pub fn candidates(env: &Environment) -> Result<Vec<Candidate>, Failure> {
+pub(super) fn candidates(env: &Environment) -> Result<Vec<Candidate>, Failure> {
     let tls = || text(env, "DOCKER_TLS_VERIFY").is_some() || text(env, "DOCKER_TLS").is_some();
     if let Some(host) = text(env, "DOCKER_HOST") {
         let address = Address::parse(&host, tls(), "DOCKER_HOST")?;
@@ -180,7 +180,7 @@ fn own_runtime() -> PathBuf {
 }
 
 /// Nobody listens anywhere: because nobody was installed, or because nobody was started?
-pub fn nobody(env: &Environment) -> Failure {
+pub(super) fn nobody(env: &Environment) -> Failure {
     let path = env.get("PATH").unwrap_or_default();
     let has = |name: &str| {
         std::env::split_paths(path).chain(["/usr/bin".into(), "/usr/local/bin".into(), "/usr/sbin".into()]).any(
@@ -202,7 +202,7 @@ pub fn nobody(env: &Environment) -> Failure {
 }
 
 /// How an engine that is installed is started here.
-pub fn start_hint() -> &'static str {
+pub(super) fn start_hint() -> &'static str {
     match Path::new("/run/systemd/system").is_dir() {
         true => "`sudo systemctl start docker` starts it",
         false => "start Docker, then try again",

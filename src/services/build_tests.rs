@@ -64,7 +64,8 @@ impl Bench {
         let line = command_line(batch, &staging).unwrap();
         let (program, args) = line.argv.split_first().unwrap();
         let out = Command::new(program).args(args).current_dir(&line.dir).env_clear().envs(line.env).output().unwrap();
-        let outcome = Outcome { code: out.status.code(), signal: None, oom: false, lost: false, killed: false };
+        let outcome =
+            Outcome { code: out.status.code(), signal: None, oom: false, lost: false, killed: false, ended_us: None };
         let said = [out.stdout, out.stderr].concat();
         let results = finish(batch, &staging, &outcome, &said, &self.root);
         assert!(!staging.exists());
@@ -281,7 +282,7 @@ fn gopath_mode_and_a_missing_go() {
 fn ends_without_words() {
     let bench = Bench::new();
     let with = |code, signal, oom| {
-        let outcome = Outcome { code, signal, oom, lost: false, killed: false };
+        let outcome = Outcome { code, signal, oom, lost: false, killed: false, ended_us: None };
         failed(&outcome, b"", &bench.root, &bench.root).error
     };
     assert_eq!(with(Some(2), None, false), "`go build` failed with code 2 and said nothing");

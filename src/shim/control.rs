@@ -16,6 +16,8 @@ pub(super) const CONNECTIONS: usize = 8;
 /// The longest message: a description with names as long as a folder's may be.
 const LONGEST: usize = 1024;
 
+/// Of a connection whose other end is closed.
+const GONE: PollFlags = PollFlags::POLLHUP.union(PollFlags::POLLERR);
 /// Between two looks whether our last words were read, milliseconds.
 const LEAST_PAUSE_MS: u8 = 1;
 const MOST_PAUSE_MS: u8 = 16;
@@ -122,19 +124,25 @@ impl Control {
     /// Whether a supervisor has read all it was told. Waits until it has or is gone, but not longer than `until` for one that lives: one that is stopped finds
     /// it when it goes on. What was written to one that was dying was heard by nobody, and a process with several threads takes its time to die.
     pub(super) fn is_heard(&self, until: u64) -> bool {
-        let mut pause = LEAST_PAUSE_MS;
+        let Some(connection) = self.connections.iter().flatten().find(|c| c.supervisor) else { return false };
+        let mut stream = &connection.stream;
+        // Who has read the last word closes its half of the conversation, which wakes us at once.
+        let (mut events, mut pause) = (PollFlags::POLLIN, LEAST_PAUSE_MS);
         loop {
-            let Some(connection) = self.connections.iter().flatten().find(|c| c.supervisor) else { return false };
-            let mut hung_up = [PollFd::new(connection.stream.as_fd(), PollFlags::empty())];
-            if os::unread(&connection.stream).is_ok_and(|bytes| bytes == 0) {
-                return !poll(&mut hung_up, PollTimeout::ZERO).is_ok_and(|n| n > 0);
+            if os::unread(stream).is_ok_and(|bytes| bytes == 0) {
+                return !happens(stream, events, PollTimeout::ZERO).intersects(GONE);
             }
-            if poll(&mut hung_up, PollTimeout::from(pause)).is_ok_and(|n| n > 0) {
+            let happened = happens(stream, events, PollTimeout::from(pause));
+            if happened.intersects(GONE) {
                 return false;
+            }
+            // An order that comes too late, or the end of them, which would wake us again and again.
+            if happened.contains(PollFlags::POLLIN) && stream.read(&mut [0; 128]).is_ok_and(|n| n == 0) {
+                events = PollFlags::empty();
             }
             let now = mono_ns();
             if now >= until {
-                let lives = os::peer_pid(&connection.stream).is_ok_and(os::is_running);
+                let lives = os::peer_pid(stream).is_ok_and(os::is_running);
                 if lives || now >= until.saturating_add(DYING) {
                     return lives;
                 }
@@ -186,6 +194,15 @@ impl Control {
     }
 }
 
+/// Waits for one of `events`, a hang-up or an error: which of them there are.
+fn happens(stream: &UnixStream, events: PollFlags, timeout: PollTimeout) -> PollFlags {
+    let mut polled = [PollFd::new(stream.as_fd(), events)];
+    match poll(&mut polled, timeout) {
+        Ok(n) if n > 0 => polled[0].revents().unwrap_or(PollFlags::empty()),
+        Ok(_) | Err(_) => PollFlags::empty(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,6 +221,22 @@ mod tests {
         let (mut control, mut supervisor) = control(dir.path());
         control.tell(&Event::Unkillable);
         assert!(control.is_heard(AT_ONCE), "one that lives reads them later");
+        let reader = std::thread::spawn(move || {
+            let n = supervisor.read(&mut [0; 64]).unwrap();
+            (n, supervisor)
+        });
+        assert!(control.is_heard(mono_ns() + LATER));
+        assert!(reader.join().unwrap().0 > 0);
+    }
+
+    #[test]
+    fn who_has_heard_all_and_says_no_more_wakes_the_shim() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut control, mut supervisor) = control(dir.path());
+        control.tell(&Event::Unkillable);
+        // It hangs up its half first, with orders on the way, and reads later.
+        supervisor.write_all(b"stop 15 10\n").unwrap();
+        supervisor.shutdown(std::net::Shutdown::Write).unwrap();
         let reader = std::thread::spawn(move || {
             let n = supervisor.read(&mut [0; 64]).unwrap();
             (n, supervisor)

@@ -58,6 +58,8 @@ pub(super) struct Actor {
     watching: Watching,
     worker: Box<dyn Worker>,
     words: Words,
+    /// Words that wait until the orders that were given with them are under way.
+    unsaid: Vec<(ServiceName, String)>,
     commands: mpsc::Receiver<Command>,
     reports: mpsc::Receiver<(RunId, RunReport)>,
     snapshots: watch::Sender<Arc<Snapshot>>,
@@ -100,6 +102,7 @@ impl Actor {
     pub(super) fn new(parts: Parts) -> Actor {
         Actor {
             words: Words::new(parts.home.clone()),
+            unsaid: Vec::new(),
             home: parts.home,
             engine: parts.engine,
             planner: parts.planner,
@@ -131,6 +134,7 @@ impl Actor {
     /// Runs until nothing is left to do, or until it is told to leave.
     pub(super) async fn run(mut self, first: Vec<Event>) {
         self.begin(first);
+        self.speak();
         self.show();
         while !self.is_over() {
             let wake = self.wake_at();
@@ -144,6 +148,11 @@ impl Actor {
             };
             self.take_in(woken);
             self.take_in_what_waits();
+            if !self.unsaid.is_empty() {
+                // What shall be started is started first: a file is opened for every service that is spoken of.
+                tokio::task::yield_now().await;
+                self.speak();
+            }
             self.show();
         }
         self.hunts.cancel();
@@ -186,7 +195,7 @@ impl Actor {
                 Effect::Start { run, work } => self.worker.start(run, work),
                 Effect::Signal { run, signal } => self.worker.signal(run, signal),
                 Effect::Arm { timer, after } => self.timers.push(Reverse((Instant::now() + after, timer))),
-                Effect::Say { service, message } => self.words.say(&service, &message),
+                Effect::Say { service, message } => self.unsaid.push((service, message)),
             }
         }
         // Where edits are waited for there is always something left to do.
@@ -196,6 +205,12 @@ impl Actor {
             self.idle_since = None;
         }
         self.save_at.get_or_insert_with(|| Instant::now() + SAVE_EVERY);
+    }
+
+    fn speak(&mut self) {
+        for (service, message) in std::mem::take(&mut self.unsaid) {
+            self.words.say(&service, &message);
+        }
     }
 
     /// Gives due timers to the engine and saves the state when it is time.

@@ -47,16 +47,18 @@ pub struct Outcome {
     pub signal: Option<i32>,
     /// The kernel's out-of-memory killer did it.
     pub oom: bool,
-    /// The shim died first, so the code is not known.
+    /// The shim died first, or the container was gone, so the code is not known.
     pub lost: bool,
     /// It was told to end, and it or a part of it did not until SIGKILL came.
     pub killed: bool,
+    /// When, microseconds since 1970, where that was not just now: nobody was there to see it.
+    pub ended_us: Option<i64>,
 }
 
 impl Outcome {
     /// Of a run whose shim died.
     pub fn lost() -> Outcome {
-        Outcome { code: None, signal: None, oom: false, lost: true, killed: false }
+        Outcome { code: None, signal: None, oom: false, lost: true, killed: false, ended_us: None }
     }
 }
 

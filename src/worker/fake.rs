@@ -40,8 +40,12 @@ impl Worker for FakeWorker {
 
     fn signal(&mut self, run: RunId, signal: Signal) {
         let code = match signal {
-            Signal::Stop { .. } => Outcome { code: Some(0), signal: None, oom: false, lost: false, killed: false },
-            Signal::Kill => Outcome { code: None, signal: Some(9), oom: false, lost: false, killed: false },
+            Signal::Stop { .. } => {
+                Outcome { code: Some(0), signal: None, oom: false, lost: false, killed: false, ended_us: None }
+            }
+            Signal::Kill => {
+                Outcome { code: None, signal: Some(9), oom: false, lost: false, killed: false, ended_us: None }
+            }
             Signal::Send(_) => return,
         };
         if self.live.remove(&run).is_some() {

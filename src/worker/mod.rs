@@ -44,6 +44,8 @@ pub struct StartFailure {
     pub port: bool,
     /// Trying again may help (EAGAIN, ENOMEM); else it fails the same way each time.
     pub transient: bool,
+    /// Nothing is wrong with it: what should run it (a container engine) cannot be reached. It is tried again until it can.
+    pub absent: bool,
 }
 
 /// Something a person should see about a run that goes on; the gravest first.
@@ -51,9 +53,9 @@ pub struct StartFailure {
 pub enum Trouble {
     /// SIGKILL does not end it.
     Unkillable,
-    /// Its shim is stopped or waits in the kernel: nobody reads its output, nobody hears its end.
+    /// Its shim is stopped or waits in the kernel: nobody reads its output, nobody hears its end. Or its container is paused.
     Stuck,
-    /// Its shim lives and cannot be spoken with.
+    /// Its shim lives and cannot be spoken with, or its container engine cannot.
     Unknown,
     /// A process of it has left its group or session.
     Escaped,
@@ -90,7 +92,7 @@ pub struct Holder {
 pub enum RunReport {
     /// It has a process.
     Started {
-        /// The leader of its group.
+        /// The leader of its group; 0 where this machine knows it by no pid: an engine's machine is another one.
         pid: u32,
     },
     /// Readiness changed.

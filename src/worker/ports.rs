@@ -33,7 +33,12 @@ pub async fn wait_until_free(ports: &[Port], strays: &[Finding]) -> Result<(), S
     loop {
         let Some(held) = first_held(ports) else { return Ok(()) };
         if Instant::now() >= until {
-            return Err(StartFailure { message: held_words(held, strays), port: true, transient: false });
+            return Err(StartFailure {
+                message: held_words(held, strays),
+                port: true,
+                transient: false,
+                absent: false,
+            });
         }
         tokio::time::sleep(PAUSE).await;
     }

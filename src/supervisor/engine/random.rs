@@ -210,7 +210,9 @@ fn report(world: &mut World, run: RunId, what: &What) {
 }
 
 fn said(what: &What, run: RunId) -> RunReport {
-    let outcome = |code, signal, lost| RunReport::Exited(Outcome { code, signal, oom: false, lost, killed: false });
+    let outcome = |code, signal, lost| {
+        RunReport::Exited(Outcome { code, signal, oom: false, lost, killed: false, ended_us: None })
+    };
     match what {
         What::Up => RunReport::Started { pid: run.0 as u32 },
         What::Ready(ready) => RunReport::Ready(*ready),
@@ -219,9 +221,12 @@ fn said(what: &What, run: RunId) -> RunReport {
         What::Exit(1) => outcome(None, None, true),
         What::Exit(2) => outcome(None, Some(9), false),
         What::Exit(code) => outcome(Some(i32::from(*code)), None, false),
-        What::StartFailed(port, transient) => {
-            RunReport::StartFailed(StartFailure { message: "no".into(), port: *port, transient: *transient })
-        }
+        What::StartFailed(port, transient) => RunReport::StartFailed(StartFailure {
+            message: "no".into(),
+            port: *port,
+            transient: *transient,
+            absent: false,
+        }),
         What::Rest(0) => RunReport::Listening(vec!["127.0.0.1:80/tcp".into()]),
         What::Rest(1) => RunReport::Trouble(Trouble::Unkillable, Some("pid 7".into())),
         What::Rest(2) => RunReport::Trouble(Trouble::Unkillable, None),

@@ -224,7 +224,14 @@ impl World {
         self.live.remove(&run);
         self.event(Event::Report(
             run,
-            RunReport::Exited(Outcome { code: Some(code), signal: None, oom: false, lost: false, killed: false }),
+            RunReport::Exited(Outcome {
+                code: Some(code),
+                signal: None,
+                oom: false,
+                lost: false,
+                killed: false,
+                ended_us: None,
+            }),
         ));
     }
 
@@ -546,8 +553,12 @@ fn a_port_that_is_held_is_no_crash_loop() {
     world.build_all();
     let run = world.run_of("api.1");
     world.live.remove(&run);
-    let failure =
-        crate::worker::StartFailure { message: "port 80 is held by pid 7".into(), port: true, transient: false };
+    let failure = crate::worker::StartFailure {
+        message: "port 80 is held by pid 7".into(),
+        port: true,
+        transient: false,
+        absent: false,
+    };
     world.event(Event::Report(run, RunReport::StartFailed(failure)));
     assert_eq!(world.state("api.1"), Shown::Failed);
     assert!(world.timers.is_empty());
@@ -832,7 +843,7 @@ fn a_hunt_holds_up_whoever_waits_and_no_stop() {
     assert_eq!(world.engine.snapshot().notes.len(), 1);
     world.stop(&["api"]);
     world.live.remove(&run);
-    let outcome = Outcome { code: Some(0), signal: None, oom: false, lost: false, killed: false };
+    let outcome = Outcome { code: Some(0), signal: None, oom: false, lost: false, killed: false, ended_us: None };
     world.event(Event::Report(run, RunReport::Exited(outcome)));
     assert_eq!(settled(&world), Settled::Met);
     for _ in 0..2 {

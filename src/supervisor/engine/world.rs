@@ -297,8 +297,20 @@ impl World {
         let failure = |text: &str| BuildFailure { error: text.into(), problems: Vec::new() };
         let fails = batch.members.iter().any(|member| self.broken.contains(&member.output));
         let report = match how {
-            0 => RunReport::StartFailed(StartFailure { message: "no go".into(), port: false, transient: true }),
-            1 => RunReport::Exited(Outcome { code: None, signal: None, oom: false, lost: true, killed: false }),
+            0 => RunReport::StartFailed(StartFailure {
+                message: "no go".into(),
+                port: false,
+                transient: true,
+                absent: false,
+            }),
+            1 => RunReport::Exited(Outcome {
+                code: None,
+                signal: None,
+                oom: false,
+                lost: true,
+                killed: false,
+                ended_us: None,
+            }),
             // Not every member is named.
             2 => RunReport::Built(Vec::new()),
             // One that was told to end may have ended well by then.
@@ -324,7 +336,12 @@ impl World {
         let Some(Live { work: Work::Test(task), killed, .. }) = self.live.get(&run).cloned() else { return };
         let fails = killed || self.failing.contains(&task.service);
         let report = match how {
-            0 => RunReport::StartFailed(StartFailure { message: "no go".into(), port: false, transient: true }),
+            0 => RunReport::StartFailed(StartFailure {
+                message: "no go".into(),
+                port: false,
+                transient: true,
+                absent: false,
+            }),
             _ if fails => {
                 RunReport::Tested(TestOutcome { error: Some("a_test.go:1: TestA".into()), ..TestOutcome::default() })
             }
@@ -449,7 +466,14 @@ impl World {
             } else if live.leaving && !live.told {
                 RunReport::Stopping
             } else if live.told || id.service == name("migrate") {
-                RunReport::Exited(Outcome { code: Some(0), signal: None, oom: false, lost: false, killed: false })
+                RunReport::Exited(Outcome {
+                    code: Some(0),
+                    signal: None,
+                    oom: false,
+                    lost: false,
+                    killed: false,
+                    ended_us: None,
+                })
             } else if !live.ready {
                 RunReport::Ready(true)
             } else {

@@ -201,6 +201,7 @@ async fn prepare(ground: &Ground, run: RunId, batch: &BuildBatch) -> Result<(), 
             message: format!("before: {}", failure.message),
             port: false,
             transient: failure.transient,
+            absent: false,
         })?;
     }
     Ok(())
@@ -274,10 +275,10 @@ async fn listen(dialogue: &mut Dialogue, orders: &mut Orders) -> Result<Outcome,
         };
         match event {
             Some(Event::Exited { code, signal, oom, killed }) => {
-                return Ok(Outcome { code, signal, oom, lost: false, killed });
+                return Ok(Outcome { code, signal, oom, lost: false, killed, ended_us: None });
             }
             Some(Event::Failed { message, transient }) => {
-                return Err(StartFailure { message, port: false, transient }.into());
+                return Err(StartFailure { message, port: false, transient, absent: false }.into());
             }
             Some(_) => {}
             None => return Err(failed("the build was interrupted: its shim died".to_owned()).into()),

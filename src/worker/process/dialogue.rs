@@ -42,8 +42,9 @@ impl Dialogue {
     }
 
     /// Waits for the shim's process to end, which it does right after its last word: the kernel closes its socket then. One that somebody stopped
-    /// there is not waited for.
+    /// there is not waited for. It waits in its turn until we have read that word: we say so by saying no more.
     pub(super) async fn end(&mut self) {
+        drop(self.out.shutdown().await);
         let silence = async { while self.next().await.is_some() {} };
         drop(tokio::time::timeout(ENDING, silence).await);
     }

@@ -18,25 +18,25 @@ use crate::task::environment::Environment;
 const MOST: u64 = 1024 * 1024;
 
 /// Where hooks run and where their words go.
-pub(super) struct Hooks<'a> {
-    pub(super) dir: &'a Path,
-    pub(super) env: &'a Environment,
+pub(in crate::worker) struct Hooks<'a> {
+    pub(in crate::worker) dir: &'a Path,
+    pub(in crate::worker) env: &'a Environment,
     /// `RLIMIT_NOFILE` of whoever asked, soft and hard.
-    pub(super) nofile: Option<(u64, u64)>,
+    pub(in crate::worker) nofile: Option<(u64, u64)>,
     /// `.orchestra`.
-    pub(super) dot: &'a Path,
+    pub(in crate::worker) dot: &'a Path,
     /// The folder of the segments, relative to `dot`. Nobody else writes there meanwhile.
-    pub(super) logs: PathBuf,
-    pub(super) keep: u64,
-    pub(super) run: u64,
+    pub(in crate::worker) logs: PathBuf,
+    pub(in crate::worker) keep: u64,
+    pub(in crate::worker) run: u64,
 }
 
 /// Why a hook failed.
-pub(super) struct HookFailure {
+pub(in crate::worker) struct HookFailure {
     /// One sentence.
-    pub(super) message: String,
+    pub(in crate::worker) message: String,
     /// It could not even be started, for want of processes, memory or descriptors: later it may work.
-    pub(super) transient: bool,
+    pub(in crate::worker) transient: bool,
 }
 
 impl From<String> for HookFailure {
@@ -47,7 +47,11 @@ impl From<String> for HookFailure {
 
 impl Hooks<'_> {
     /// Runs each in turn; the first failure ends it.
-    pub(super) async fn run(&self, commands: &[Vec<String>], limit: Option<Duration>) -> Result<(), HookFailure> {
+    pub(in crate::worker) async fn run(
+        &self,
+        commands: &[Vec<String>],
+        limit: Option<Duration>,
+    ) -> Result<(), HookFailure> {
         for command in commands {
             self.one(command, limit).await?;
         }

@@ -7,7 +7,7 @@ mod beat;
 mod build;
 mod dialogue;
 mod fetches;
-mod hooks;
+pub(super) mod hooks;
 mod keeper;
 mod reach;
 mod run;
@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc};
 
+pub(super) use self::run::told_to_end;
 use super::{RunReport, Signal, Sink, Work, Worker};
 use crate::shim::record::InstanceRecord;
 use crate::shim::spec::{Linger, ShimSpec};

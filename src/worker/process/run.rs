@@ -46,7 +46,7 @@ pub(super) async fn start(
 ) {
     let begun = tokio::select! {
         begun = begin(&ground, run, &spec, artifact) => begun,
-        () = told_to_end(&mut signals) => Err(StartFailure { message: "it was stopped before it was started".to_owned(), port: false, transient: false }),
+        () = told_to_end(&mut signals) => Err(StartFailure { message: "it was stopped before it was started".to_owned(), port: false, transient: false, absent: false }),
     };
     match begun {
         Err(failure) => ground.report(run, RunReport::StartFailed(failure)).await,
@@ -104,6 +104,7 @@ async fn begin(
         message: format!("before: {}", failure.message),
         port: false,
         transient: failure.transient,
+        absent: false,
     })?;
     free_ports(ground, run, spec).await?;
     let Some(name) = spec.argv.first() else {
@@ -111,6 +112,7 @@ async fn begin(
             message: "its configuration cannot be read, so it is not started again".to_owned(),
             port: false,
             transient: false,
+            absent: false,
         });
     };
     let program = spawn::look_up(name, &spec.env, &spec.dir)?;
@@ -119,6 +121,7 @@ async fn begin(
             message: format!("its folder `{}` does not exist", spec.dir.display()),
             port: false,
             transient: false,
+            absent: false,
         });
     }
     let shim_spec = shim_spec(ground, run, spec, artifact, program);
@@ -210,7 +213,7 @@ fn below_debugger(dlv: &Path, spec: &RunSpec) -> Vec<OsString> {
 }
 
 /// Waits for a signal that ends; others have nobody to go to yet.
-pub(super) async fn told_to_end(signals: &mut mpsc::Receiver<Signal>) {
+pub(in crate::worker) async fn told_to_end(signals: &mut mpsc::Receiver<Signal>) {
     loop {
         match signals.recv().await {
             Some(Signal::Stop { .. } | Signal::Kill) => return,
@@ -234,6 +237,8 @@ struct Live {
     probe: Option<JoinHandle<()>>,
     notify: Option<watch::Sender<bool>>,
     keeper: Keeper,
+    /// It was asked to end.
+    asked: bool,
     /// It was to make room, and a debugger held it: looked at until that has gone.
     held: Option<Interval>,
 }
@@ -255,8 +260,8 @@ impl Live {
         signals: mpsc::Receiver<Signal>,
         keeper: Keeper,
     ) -> Live {
-        let (uuid, probe, notify, held) = (None, None, None, None);
-        Live { ground, run, spec, identity, uuid, dialogue, signals, probe, notify, keeper, held }
+        let (uuid, probe, notify, asked, held) = (None, None, None, false, None);
+        Live { ground, run, spec, identity, uuid, dialogue, signals, probe, notify, keeper, asked, held }
     }
 
     async fn follow(mut self) {
@@ -337,10 +342,10 @@ impl Live {
     async fn hear(&mut self, event: Event) -> Option<RunReport> {
         let report = match event {
             Event::Exited { code, signal, oom, killed } => {
-                return Some(RunReport::Exited(Outcome { code, signal, oom, lost: false, killed }));
+                return Some(RunReport::Exited(Outcome { code, signal, oom, lost: false, killed, ended_us: None }));
             }
             Event::Failed { transient, message } => {
-                return Some(RunReport::StartFailed(StartFailure { message, port: false, transient }));
+                return Some(RunReport::StartFailed(StartFailure { message, port: false, transient, absent: false }));
             }
             Event::Started(pid) => {
                 if self.identity.pid != pid {
@@ -361,6 +366,7 @@ impl Live {
             Event::Escaped(_) => self.keeper.look_for_escaped().await?,
             Event::Unkillable => self.keeper.name_undying().await,
             Event::Stopping => {
+                self.asked = true;
                 self.end_probe();
                 let heard = self.keeper.heard();
                 self.report_all(heard).await;
@@ -407,6 +413,12 @@ impl Live {
 
     async fn finish(mut self, end: RunReport) {
         self.end_probe();
+        if !self.asked && self.spec.after.is_empty() {
+            // Whoever waits for a stop is told when nothing is left of it. What ended by itself is to be there again: its shim's last word says that its
+            // place is free.
+            self.ground.report(self.run, end).await;
+            return self.dialogue.end().await;
+        }
         self.dialogue.end().await;
         if matches!(end, RunReport::Exited(_)) && !self.spec.after.is_empty() {
             let hooks = hooks(&self.ground, self.run, &self.spec);

@@ -45,7 +45,14 @@ pub(super) async fn follow(
         probe.abort();
     }
     let outcome = match survey::exit_of(&ground.home, &record) {
-        Some(exit) => Outcome { code: exit.code, signal: exit.signal, oom: exit.oom, lost: false, killed: exit.killed },
+        Some(exit) => Outcome {
+            code: exit.code,
+            signal: exit.signal,
+            oom: exit.oom,
+            lost: false,
+            killed: exit.killed,
+            ended_us: None,
+        },
         None => {
             end_remains(&ground, run, &instance, &record.identity()).await;
             Outcome::lost()

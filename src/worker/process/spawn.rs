@@ -123,7 +123,7 @@ impl Drop for Template {
 /// The file that `name` means: itself where it holds a slash (relative to `dir`), else the first of that name in the `PATH` of `env` that may be
 /// executed.
 pub(super) fn look_up(name: &OsStr, env: &Environment, dir: &Path) -> Result<PathBuf, StartFailure> {
-    let failure = |message: String| StartFailure { message, port: false, transient: false };
+    let failure = |message: String| StartFailure { message, port: false, transient: false, absent: false };
     let shown = name.to_string_lossy();
     if shown.contains('/') {
         let path = dir.join(name);
@@ -148,5 +148,10 @@ pub(super) fn failure(what: &str, error: &io::Error) -> StartFailure {
         Some(libc::EAGAIN) => "; the limit of processes is reached: `ulimit -u`, or `pids.max` of its cgroup",
         _ => "",
     };
-    StartFailure { message: format!("{what}: {words}{more}"), port: false, transient: fd::is_exhaustion(error) }
+    StartFailure {
+        message: format!("{what}: {words}{more}"),
+        port: false,
+        transient: fd::is_exhaustion(error),
+        absent: false,
+    }
 }
