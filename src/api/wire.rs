@@ -302,6 +302,9 @@ pub struct StartFlags {
     /// Vendors that may be made anew though their image's tag has changed since their data were written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replace: Vec<String>,
+    /// Vendors of these profiles are started, too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub profiles: Vec<String>,
     /// `-e K=V`.
     #[serde(default)]
     pub env: Vec<Bytes>,

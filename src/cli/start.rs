@@ -13,7 +13,7 @@ use crate::api::convert::{self, Ask};
 use crate::api::wire;
 use crate::config::values;
 use crate::error::Error;
-use crate::project::select::{select, with_needs};
+use crate::project::select::{select_with, with_needs};
 
 /// Builds, keeps the copies whose code and settings are unchanged, replaces changed ones, starts the rest in order, and waits until all are
 /// ready. Ctrl-C ends the waiting, not the fleet.
@@ -43,6 +43,9 @@ pub(super) struct Args {
     /// Make vendors anew whose image tag has changed, without asking
     #[arg(short, long)]
     yes: bool,
+    /// Start vendors of this profile, too; may be given again
+    #[arg(long, value_name = "P")]
+    profile: Vec<String>,
     /// How long to wait until everything is ready
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = values::duration)]
     timeout: Duration,
@@ -86,6 +89,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         no_deps: args.no_deps,
         no_vendors: args.no_vendors,
         replace: Vec::new(),
+        profiles: args.profile.clone(),
         env: args.env.iter().map(|(key, value)| convert::env_entry(key.as_ref(), value.as_ref())).collect(),
         race: args.race,
         debug: args.debug.clone(),
@@ -95,7 +99,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         test: args.test,
     };
     asked.strays = strays::ask(context, &place, &project, &asked.select)?;
-    let vendors = match (args.no_vendors, args.no_deps, select(&project, &asked.select)?.names) {
+    let profiles = project.profiles(&args.profile, &std::env::vars_os().collect::<Vec<_>>());
+    let chosen = select_with(&project, &asked.select, &profiles)?.names;
+    let vendors = match (args.no_vendors, args.no_deps, chosen) {
         (true, _, _) => BTreeSet::new(),
         (false, true, names) => names,
         (false, false, names) => with_needs(&project, &names),

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::problem::Problem;
-use super::template::Template;
+use super::template::{Dollars, Template};
 use super::tree::{Place, Source};
 
 /// One setting.
@@ -22,7 +22,12 @@ pub struct Setting {
 
 /// Reads a whole file; a wrong line is a problem and the next line goes on.
 pub fn parse(source: &Arc<Source>) -> (Vec<Setting>, Vec<Problem>) {
-    let mut file = File { source, text: &source.text, at: 0, line: 1, line_start: 0 };
+    parse_with(Dollars::Ours, source)
+}
+
+/// The same for a file that a Compose file names, or lies beside it.
+pub fn parse_with(dollars: Dollars, source: &Arc<Source>) -> (Vec<Setting>, Vec<Problem>) {
+    let mut file = File { source, dollars, text: &source.text, at: 0, line: 1, line_start: 0 };
     let (mut settings, mut problems) = (Vec::new(), Vec::new());
     while file.at < file.text.len() {
         match file.setting() {
@@ -38,6 +43,7 @@ pub fn parse(source: &Arc<Source>) -> (Vec<Setting>, Vec<Problem>) {
 
 struct File<'a> {
     source: &'a Arc<Source>,
+    dollars: Dollars,
     text: &'a str,
     at: usize,
     line: u32,
@@ -122,7 +128,7 @@ impl<'a> File<'a> {
                 let raw = self.take_while(|c| c != '\n');
                 let end = comment(raw).unwrap_or(raw.len());
                 self.bump();
-                return Ok(Template::parse(raw[..end].trim(), Some(&place)));
+                return Ok(Template::parse_with(self.dollars, raw[..end].trim(), Some(&place)));
             }
         };
         self.skip_blanks();
@@ -144,7 +150,9 @@ impl<'a> File<'a> {
     fn double(&mut self, place: &Place) -> Result<Template, Problem> {
         self.bump();
         // A `\$` is a dollar that no variable begins with, so the text around it is parsed piece by piece.
-        let (mut whole, mut piece) = (Template::parse("", Some(place)), String::new());
+        let dollars = self.dollars;
+        let parse = |text: &str| Template::parse_with(dollars, text, Some(place));
+        let (mut whole, mut piece) = (parse(""), String::new());
         loop {
             match self.bump().ok_or_else(|| unclosed(place))? {
                 '"' => break,
@@ -154,7 +162,7 @@ impl<'a> File<'a> {
                     't' => piece.push('\t'),
                     '\n' => {}
                     '$' => {
-                        whole.append(Template::parse(&std::mem::take(&mut piece), Some(place)));
+                        whole.append(parse(&std::mem::take(&mut piece)));
                         whole.append(Template::literal("$"));
                     }
                     c @ ('"' | '\\' | '`' | '\'') => piece.push(c),
@@ -163,7 +171,7 @@ impl<'a> File<'a> {
                 c => piece.push(c),
             }
         }
-        whole.append(Template::parse(&piece, Some(place)));
+        whole.append(parse(&piece));
         Ok(whole)
     }
 }

@@ -1,4 +1,4 @@
-//! Text with variables in it: `${VAR}`, `${VAR:-default}`, `${VAR:?message}`, `$$`. Any other `$` is itself.
+//! Text with variables in it: `${VAR}`, `${VAR:-default}`, `${VAR:?message}`, `$$`; any other `$` is itself. In a Compose file all that Compose knows.
 
 use super::problem::Problem;
 use super::tree::Place;
@@ -8,7 +8,17 @@ const MAX_LENGTH: usize = 128 << 10;
 /// The deepest nesting of defaults within defaults.
 const MAX_DEPTH: usize = 16;
 
-/// A parsed text; it always parses, since what is no variable is itself.
+/// Which dollars begin a variable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dollars {
+    /// `${VAR}`, `${VAR:-default}`, `${VAR:?message}`; `$$` is a dollar, and any other `$` is itself.
+    #[default]
+    Ours,
+    /// Those of a Compose file: also `$VAR`, `${VAR-default}`, `${VAR?message}`, `${VAR:+other}` and `${VAR+other}`; any other `$` is wrong.
+    Compose,
+}
+
+/// A parsed text; it always parses: what is no variable is itself, or is told when the text is filled in.
 #[derive(Clone, Debug)]
 pub struct Template {
     parts: Vec<Part>,
@@ -18,15 +28,24 @@ pub struct Template {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
     Text(String),
-    Variable { name: String, otherwise: Otherwise },
+    Variable {
+        name: String,
+        /// An empty one counts as one that is not set.
+        empty_too: bool,
+        otherwise: Otherwise,
+    },
+    /// A `$` that means nothing, with what follows it.
+    Wrong(String),
 }
 
-/// What stands for a variable that is not set or empty.
+/// What stands for a variable that is not set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Otherwise {
     Nothing,
     Default(Vec<Part>),
     Message(String),
+    /// The other way round: this stands for one that is set.
+    Instead(Vec<Part>),
 }
 
 /// Finds the value of a variable.
@@ -35,7 +54,12 @@ pub type Lookup<'a> = dyn FnMut(&str) -> Result<Option<Vec<u8>>, Problem> + 'a;
 impl Template {
     /// Parses a text that stands at a place.
     pub fn parse(text: &str, place: Option<&Place>) -> Template {
-        Template { parts: parse(text, 0), place: place.cloned() }
+        Template::parse_with(Dollars::Ours, text, place)
+    }
+
+    /// The same, by the rules of the file it stands in.
+    pub fn parse_with(dollars: Dollars, text: &str, place: Option<&Place>) -> Template {
+        Template { parts: parse(text, dollars, 0), place: place.cloned() }
     }
 
     /// A text in which nothing is replaced.
@@ -53,9 +77,31 @@ impl Template {
     pub fn constant(&self) -> Option<String> {
         let parts = self.parts.iter().map(|part| match part {
             Part::Text(text) => Some(text.as_str()),
-            Part::Variable { .. } => None,
+            Part::Variable { .. } | Part::Wrong(_) => None,
         });
         parts.collect()
+    }
+
+    /// What is wrong with it whatever the variables are.
+    pub fn mistake(&self) -> Option<Problem> {
+        self.mistake_in(&self.parts)
+    }
+
+    fn mistake_in(&self, parts: &[Part]) -> Option<Problem> {
+        parts.iter().find_map(|part| match part {
+            Part::Text(_) => None,
+            Part::Variable { otherwise: Otherwise::Default(parts) | Otherwise::Instead(parts), .. } => {
+                self.mistake_in(parts)
+            }
+            Part::Variable { .. } => None,
+            Part::Wrong(text) => Some(self.wrong(text)),
+        })
+    }
+
+    fn wrong(&self, text: &str) -> Problem {
+        let shown: String = text.chars().take(20).collect();
+        self.problem(format!("`{shown}` begins no variable"))
+            .hint("write `$$` for a dollar sign, `${NAME}` for a variable")
     }
 
     /// Where it stands.
@@ -79,12 +125,18 @@ impl Template {
         for part in parts {
             match part {
                 Part::Text(text) => out.extend_from_slice(text.as_bytes()),
-                Part::Variable { name, otherwise } => match (lookup(name)?, otherwise) {
-                    (value, Otherwise::Nothing) => out.extend_from_slice(&value.unwrap_or_default()),
-                    (Some(value), _) if !value.is_empty() => out.extend_from_slice(&value),
-                    (_, Otherwise::Default(parts)) => self.fill_parts(parts, lookup, out)?,
-                    (_, Otherwise::Message(message)) => return Err(self.missing(name, message)),
-                },
+                Part::Variable { name, empty_too, otherwise } => {
+                    let value = lookup(name)?.filter(|value| !(*empty_too && value.is_empty()));
+                    match (value, otherwise) {
+                        (Some(_), Otherwise::Instead(parts)) | (None, Otherwise::Default(parts)) => {
+                            self.fill_parts(parts, lookup, out)?
+                        }
+                        (Some(value), _) => out.extend_from_slice(&value),
+                        (None, Otherwise::Nothing | Otherwise::Instead(_)) => {}
+                        (None, Otherwise::Message(message)) => return Err(self.missing(name, message)),
+                    }
+                }
+                Part::Wrong(text) => return Err(self.wrong(text)),
             }
             if out.len() > MAX_LENGTH {
                 return Err(self.problem("the text becomes longer than 128 KiB"));
@@ -110,7 +162,7 @@ impl Template {
     }
 }
 
-fn parse(text: &str, depth: usize) -> Vec<Part> {
+fn parse(text: &str, dollars: Dollars, depth: usize) -> Vec<Part> {
     let (mut parts, mut plain, mut rest) = (Vec::new(), String::new(), text);
     while let Some(at) = rest.find('$') {
         plain.push_str(&rest[..at]);
@@ -118,14 +170,24 @@ fn parse(text: &str, depth: usize) -> Vec<Part> {
         if let Some(after) = rest.strip_prefix('$') {
             plain.push('$');
             rest = after;
-        } else if let Some((part, after)) = variable(rest, depth) {
-            if !plain.is_empty() {
-                parts.push(Part::Text(std::mem::take(&mut plain)));
+            continue;
+        }
+        let found = match variable(rest, dollars, depth) {
+            None if dollars == Dollars::Compose => {
+                let end = rest.char_indices().nth(12).map_or(rest.len(), |(at, _)| at);
+                Some((Part::Wrong(format!("${}", &rest[..end])), rest))
             }
-            parts.push(part);
-            rest = after;
-        } else {
-            plain.push('$');
+            found => found,
+        };
+        match found {
+            Some((part, after)) => {
+                if !plain.is_empty() {
+                    parts.push(Part::Text(std::mem::take(&mut plain)));
+                }
+                parts.push(part);
+                rest = after;
+            }
+            None => plain.push('$'),
         }
     }
     plain.push_str(rest);
@@ -136,24 +198,44 @@ fn parse(text: &str, depth: usize) -> Vec<Part> {
 }
 
 /// A variable right after its `$`, and what follows it.
-fn variable(text: &str, depth: usize) -> Option<(Part, &str)> {
-    let inner = text.strip_prefix('{')?;
-    let end = inner.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
-    let (name, rest) = inner.split_at(end);
-    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || depth >= MAX_DEPTH {
-        return None;
-    }
-    let part = |otherwise| Part::Variable { name: name.to_owned(), otherwise };
-    if let Some(after) = rest.strip_prefix('}') {
-        return Some((part(Otherwise::Nothing), after));
-    }
-    let body = rest.strip_prefix(":-").or_else(|| rest.strip_prefix(":?"))?;
-    let close = closing(body)?;
-    let otherwise = match rest.starts_with(":-") {
-        true => Otherwise::Default(parse(&body[..close], depth + 1)),
-        false => Otherwise::Message(body[..close].to_owned()),
+fn variable(text: &str, dollars: Dollars, depth: usize) -> Option<(Part, &str)> {
+    let inner = match text.strip_prefix('{') {
+        Some(inner) => inner,
+        None if dollars == Dollars::Compose => {
+            let (name, after) = name(text)?;
+            let part = Part::Variable { name: name.to_owned(), empty_too: false, otherwise: Otherwise::Nothing };
+            return Some((part, after));
+        }
+        None => return None,
     };
-    Some((part(otherwise), &body[close + 1..]))
+    let (name, rest) = name(inner).filter(|_| depth < MAX_DEPTH)?;
+    let part = |empty_too, otherwise| Part::Variable { name: name.to_owned(), empty_too, otherwise };
+    if let Some(after) = rest.strip_prefix('}') {
+        return Some((part(false, Otherwise::Nothing), after));
+    }
+    let (empty_too, rest) = match rest.strip_prefix(':') {
+        Some(rest) => (true, rest),
+        None if dollars == Dollars::Compose => (false, rest),
+        None => return None,
+    };
+    let mut chars = rest.chars();
+    let operator = chars.next()?;
+    let body = chars.as_str();
+    let close = closing(body)?;
+    let otherwise = match operator {
+        '-' => Otherwise::Default(parse(&body[..close], dollars, depth + 1)),
+        '?' => Otherwise::Message(body[..close].to_owned()),
+        '+' if dollars == Dollars::Compose => Otherwise::Instead(parse(&body[..close], dollars, depth + 1)),
+        _ => return None,
+    };
+    Some((part(empty_too, otherwise), &body[close + 1..]))
+}
+
+/// The name at the beginning of a text, and what follows it.
+fn name(text: &str) -> Option<(&str, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+    let (name, rest) = text.split_at(end);
+    (!name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit())).then_some((name, rest))
 }
 
 /// Where the brace that closes this body is, past those of variables inside.
@@ -176,6 +258,10 @@ mod tests {
     use super::*;
 
     fn fill(text: &str) -> String {
+        fill_with(Dollars::Ours, text)
+    }
+
+    fn fill_with(dollars: Dollars, text: &str) -> String {
         let mut lookup = |name: &str| {
             Ok(match name {
                 "A" => Some(b"alpha".to_vec()),
@@ -183,7 +269,7 @@ mod tests {
                 _ => None,
             })
         };
-        match Template::parse(text, None).fill_text(&mut lookup) {
+        match Template::parse_with(dollars, text, None).fill_text(&mut lookup) {
             Ok(text) => text,
             Err(problem) => format!("! {}", problem.message),
         }
@@ -207,6 +293,30 @@ mod tests {
         for (text, expected) in table {
             assert_eq!(fill(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_compose_file_knows_more_forms_and_takes_no_other_dollar() {
+        let table = [
+            ("$A/${A}/$NO$EMPTY.", "alpha/alpha/."),
+            ("${A:+x}${NO:+y}${EMPTY:+z}${EMPTY+set}${NO+y}", "xset"),
+            ("${NO-d}${EMPTY-e}${A-f}|${EMPTY:-e}", "dalpha|e"),
+            ("${NO-${A:+${EMPTY:-deep}}}", "deep"),
+            ("${NO?say why}", "! `NO` is not set: say why"),
+            ("${EMPTY?fine}", ""),
+            ("$$A $${A} 5$$", "$A ${A} 5$"),
+            ("a $(pwd) b", "! `$(pwd) b` begins no variable"),
+            ("${A!}", "! `${A!}` begins no variable"),
+            ("5$", "! `$` begins no variable"),
+            ("$1", "! `$1` begins no variable"),
+            ("${A:-${}}", "alpha"),
+            ("${NO:-${}}", "! `${}` begins no variable"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(fill_with(Dollars::Compose, text), expected, "{text}");
+        }
+        let mistake = |text| Template::parse_with(Dollars::Compose, text, None).mistake().is_some();
+        assert_eq!(["${A:-${}}", "${NO}", "$(x)", "$$"].map(mistake), [true, false, true, false]);
     }
 
     #[test]

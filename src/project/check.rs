@@ -14,10 +14,10 @@ use crate::task::spec::{Condition, Kind};
 
 /// Checks everything. `known` are all names there are, also of files that could not be read; `None` where that cannot be known.
 pub fn all(project: &Project, known: Option<&BTreeSet<ServiceName>>, reader: &mut Reader) {
+    if let Some(known) = known {
+        project.names().for_each(|name| needs(project, name, known, reader));
+    }
     for service in project.services.values() {
-        if let Some(known) = known {
-            needs(project, &service.config, known, reader);
-        }
         paths(project, &service.config, reader);
         probes(&service.config, reader);
         if service.config.run_in == RunIn::Docker {
@@ -37,14 +37,23 @@ pub fn all(project: &Project, known: Option<&BTreeSet<ServiceName>>, reader: &mu
     }
 }
 
-fn needs(project: &Project, config: &ServiceConfig, known: &BTreeSet<ServiceName>, reader: &mut Reader) {
-    for need in &config.needs {
+fn needs(project: &Project, who: &ServiceName, known: &BTreeSet<ServiceName>, reader: &mut Reader) {
+    let vendor = project.vendors.get(who);
+    for need in project.needs(who) {
         let name = &need.service;
         if !known.contains(name) {
-            let problem = Problem::at(
-                &need.place,
-                format!("`{}` depends on `{name}`, which is no service or vendor", config.name),
-            );
+            let message = format!("`{who}` depends on `{name}`, which is no service or vendor");
+            let problem = Problem::at(&need.place, message);
+            if vendor.is_some_and(|vendor| vendor.config.optional.contains(name)) {
+                continue;
+            }
+            if vendor.is_some_and(|vendor| vendor.head.left_out.contains(name)) {
+                let hint = format!(
+                    "`{name}` has `build` in the Compose file: as a service of this project of that name it is waited for"
+                );
+                reader.push(problem.hint(hint).warning());
+                continue;
+            }
             reader.push(match nearest_name(name.as_str(), known) {
                 Some(near) => problem.hint(format!("did you mean {near}?")),
                 None => problem.hint(format!(
@@ -56,10 +65,8 @@ fn needs(project: &Project, config: &ServiceConfig, known: &BTreeSet<ServiceName
         }
         let kind = project.services.get(name).map(|service| service.config.kind);
         if need.condition == Some(Condition::Completed) && kind == Some(Kind::Service) {
-            let problem = Problem::at(
-                &need.place,
-                format!("`{}` waits for `{name}` to complete, but `{name}` is no job", config.name),
-            );
+            let problem =
+                Problem::at(&need.place, format!("`{who}` waits for `{name}` to complete, but `{name}` is no job"));
             reader.push(problem.hint(format!("wait for `ready`, or give `{name}` the line `type: job`")));
         }
     }
@@ -159,12 +166,11 @@ fn probes(config: &ServiceConfig, reader: &mut Reader) {
 /// Finds each circle of dependencies once and prints its path.
 fn circles(project: &Project, reader: &mut Reader) {
     let mut done: BTreeSet<&ServiceName> = BTreeSet::new();
-    for start in project.services.keys() {
+    for start in project.names() {
         // Each step of the way: a service, and how many of its needs were followed.
         let mut way: Vec<(&ServiceName, usize)> = vec![(start, 0)];
         while let Some((name, next)) = way.last_mut() {
-            let service = project.services.get(*name);
-            let need = service.and_then(|service| service.config.needs.get(*next)).filter(|_| !done.contains(*name));
+            let need = project.needs(name).get(*next).filter(|_| !done.contains(*name));
             let Some(need) = need else {
                 done.insert(*name);
                 way.pop();
@@ -181,7 +187,7 @@ fn circles(project: &Project, reader: &mut Reader) {
                     );
                     reader.push(problem.hint("remove one of these dependencies"));
                 }
-                None if project.services.contains_key(&need.service) => way.push((&need.service, 0)),
+                None if project.contains(&need.service) => way.push((&need.service, 0)),
                 None => {}
             }
         }

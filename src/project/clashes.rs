@@ -50,19 +50,19 @@ pub(super) fn constant_claims(service: &Service) -> Vec<Claim> {
     out
 }
 
-/// The host ports of vendors that are plain numbers.
+/// The ports of this machine that vendors ask for by number.
 pub fn vendor_claims(project: &Project) -> Vec<Claim> {
-    let ports = project.vendors.values().flat_map(|vendor| vendor.ports.iter().map(move |port| (vendor, port)));
-    let claims = ports.filter_map(|(vendor, port)| match super::vendors::host_number(&port.host.constant()?)? {
-        PortNumber::Auto => None,
-        PortNumber::Fixed(number) => Some(Claim {
-            service: vendor.name.clone(),
+    let vendors = project.vendors.values().filter(|vendor| vendor.config.is_enabled(&[]));
+    let ports = vendors.flat_map(|vendor| vendor.config.ports.iter().map(move |port| (vendor, port)));
+    let claims = ports.filter_map(|(vendor, port)| {
+        Some(Claim {
+            service: vendor.config.name.clone(),
             instance: 0,
-            port: port.container.clone(),
-            number: u32::from(number),
+            port: port.name(),
+            number: u32::from(port.host?),
             protocol: port.protocol,
-            place: port.place.clone(),
-        }),
+            place: port.at.0.clone(),
+        })
     });
     claims.collect()
 }

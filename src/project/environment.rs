@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::ports::AutoPorts;
 use super::resolve::{CallerEnv, ResolveInput};
-use super::{Project, Service, vendors};
+use super::{Project, Service};
 use crate::config::env::{self, Layer, Layers, Origin, Raw, Variable};
 use crate::config::problem::Problem;
 use crate::config::values::{self, PortNumber};
@@ -190,32 +190,24 @@ pub fn main_port(ports: &[Port]) -> Option<&Port> {
     ports.iter().find(|port| port.name == "http").or(ports.first())
 }
 
-/// The variables by which others find a service: of its instance 1.
-pub fn addresses(name: &ServiceName, ports: &[Port]) -> Vec<(OsString, OsString)> {
+/// Where services of this machine listen.
+pub const LOCAL: &str = "127.0.0.1";
+
+/// The variables by which others find a service: of its instance 1, or a vendor.
+pub fn addresses(name: &ServiceName, host: &str, ports: &[Port]) -> Vec<(OsString, OsString)> {
     let Some(main) = main_port(ports) else { return Vec::new() };
     let key = name.env_key();
+    let address = match host.contains(':') {
+        true => format!("[{host}]:{}", main.number),
+        false => format!("{host}:{}", main.number),
+    };
     let mut out = vec![
-        (format!("{key}_HOST"), "127.0.0.1".to_owned()),
+        (format!("{key}_HOST"), host.to_owned()),
         (format!("{key}_PORT"), main.number.to_string()),
-        (format!("{key}_ADDR"), format!("127.0.0.1:{}", main.number)),
+        (format!("{key}_ADDR"), address),
     ];
     out.extend(ports.iter().map(|port| (format!("{key}_PORT_{}", port_key(&port.name)), port.number.to_string())));
     out.into_iter().map(|(key, value)| (key.into(), value.into())).collect()
-}
-
-/// The host ports of a vendor, as far as they are single numbers.
-pub fn vendor_ports(vendor: &vendors::Vendor, layers: &Layers<'_>, offset: i32, auto: &mut dyn AutoPorts) -> Vec<Port> {
-    let mut out = Vec::new();
-    for port in &vendor.ports {
-        let number = layers.fill_text(&port.host).ok().and_then(|text| vendors::host_number(text.trim()));
-        let number = match number {
-            Some(PortNumber::Fixed(number)) => u16::try_from(i32::from(number) + offset).ok(),
-            Some(PortNumber::Auto) => auto.port(&vendor.name, &port.container, 1, port.protocol).ok(),
-            None => None,
-        };
-        out.extend(number.map(|number| Port { name: port.container.clone(), number, protocol: port.protocol }));
-    }
-    out
 }
 
 /// What orchestra sets for one instance. `all` are the ports of every instance, by number from 1.

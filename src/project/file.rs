@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use crate::config::problem::Problem;
 use crate::config::reader::Reader;
-use crate::config::template::Template;
+use crate::config::template::{Dollars, Template};
 use crate::config::tree::{Entry, Node, Place, Value};
 use crate::services::spec::EnvFile;
 use crate::services::{read, sections};
 use crate::task::id::ServiceName;
+use crate::vendors::compose;
+use crate::vendors::spec::VolumeConfig;
 
 /// Every key of the project's file that is not a command's section.
 pub const KEYS: &[&str] = &[
@@ -25,6 +27,7 @@ pub const KEYS: &[&str] = &[
     "services",
     "include",
     "vendors",
+    "volumes",
     "commands",
     "logs",
     "port_offset",
@@ -118,6 +121,8 @@ pub struct ProjectFile {
     pub include: Vec<(PathBuf, Place)>,
     /// Third-party servers.
     pub vendors: Vec<Entry>,
+    /// What is said of their volumes.
+    pub volumes: BTreeMap<String, VolumeConfig>,
     /// `orchestra run NAME`.
     pub commands: Vec<(String, Vec<Template>)>,
     /// How much log is kept.
@@ -167,6 +172,7 @@ fn read_key(out: &mut ProjectFile, entry: &Entry, reader: &mut Reader) {
             out.include = items.filter_map(|item| Some((reader.word(item, key)?.into(), item.place.clone()))).collect();
         }
         "vendors" => vendors(out, node, reader),
+        "volumes" => out.volumes = compose::volumes(node, Dollars::Ours, reader),
         "commands" => out.commands = commands(node, reader),
         "logs" => logs(out, node, reader),
         "port_offset" => {

@@ -3,6 +3,7 @@
 pub mod build;
 pub mod check;
 pub mod clashes;
+mod containers;
 mod defaults;
 pub mod discover;
 pub mod environment;
@@ -15,6 +16,7 @@ pub mod ports;
 mod probes;
 pub mod resolve;
 pub mod schema;
+mod schema_vendors;
 pub mod select;
 pub mod settings;
 mod test_specs;
@@ -116,3 +118,5 @@ mod load_tests;
 mod never_panics;
 #[cfg(test)]
 mod resolve_tests;
+#[cfg(test)]
+mod vendor_tests;

@@ -111,8 +111,13 @@ fn declared(project: &Project) -> HashSet<u16> {
             }
         }
     }
-    out.extend(super::clashes::vendor_claims(project).iter().filter_map(|claim| u16::try_from(claim.number).ok()));
+    out.extend(all_of_vendors(project));
     out
+}
+
+/// Those of vendors that are not started by themselves, too.
+fn all_of_vendors(project: &Project) -> impl Iterator<Item = u16> {
+    project.vendors.values().flat_map(|vendor| &vendor.config.ports).filter_map(|port| port.host)
 }
 
 /// Reads two numbers with blanks between them.

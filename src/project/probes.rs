@@ -100,7 +100,7 @@ impl Probes<'_> {
 }
 
 /// The port of a URL on this machine.
-fn local_port(url: &str) -> Option<u16> {
+pub(super) fn local_port(url: &str) -> Option<u16> {
     let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
     let (host, port) = match authority.rsplit_once(':') {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::build::{self, Build};
 use super::check;
 use super::clashes::{self, Claim};
+use super::containers::{self, VendorPart};
 use super::environment::{self, BasePort, OfService, Shared};
 use super::ports::AutoPorts;
 use super::probes::{Probes, default_probe};
@@ -21,7 +22,7 @@ use crate::store::intent::Cover;
 use crate::sys::home::Home;
 use crate::task::environment::Environment;
 use crate::task::id::{BuildKey, InstanceId, ServiceName, Settings};
-use crate::task::spec::{BuildSpec, Caller, Condition, Kind, Need, Port, Protocol, RunSpec, ServiceSpec};
+use crate::task::spec::{BuildSpec, Caller, Need, Port, Protocol, RunSpec, ServiceSpec};
 
 /// Who asked, and what they had.
 #[derive(Clone, Debug)]
@@ -57,7 +58,7 @@ pub struct Overrides {
 pub struct ResolveInput<'a> {
     /// Where binaries and state are.
     pub home: &'a Home,
-    /// Which services are wanted.
+    /// Which services and vendors are wanted.
     pub services: &'a [ServiceName],
     /// Who started each service last.
     pub callers: BTreeMap<ServiceName, Arc<CallerEnv>>,
@@ -72,15 +73,16 @@ pub struct ResolveInput<'a> {
 }
 
 impl Project {
-    /// The specs of the wanted services, in the order of the request; every problem at once.
+    /// The specs of the wanted services and vendors, in the order of the request; every problem at once.
     pub fn resolve(&self, input: &mut ResolveInput<'_>) -> Result<Vec<ServiceSpec>, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut resolver = Resolver::new(self, input, &mut problems);
         resolver.find_builds(&mut problems);
         resolver.clashes(&mut problems);
         let mut out = Vec::new();
-        for name in input.services.iter().filter(|name| self.services.contains_key(name)) {
-            match resolver.service(name) {
+        for name in input.services.iter().filter(|name| self.contains(name)) {
+            let is_vendor = self.vendors.contains_key(name);
+            match if is_vendor { resolver.vendor(name) } else { resolver.service(name) } {
                 Ok(spec) => out.push(spec),
                 Err(more) => problems.extend(more),
             }
@@ -97,9 +99,10 @@ impl Project {
     ) -> Result<BTreeMap<OsString, Variable>, Vec<Problem>> {
         let mut problems = Vec::new();
         let resolver = Resolver::new(self, input, &mut problems);
-        match resolver.parts.get(&of.service) {
-            Some(part) => resolver.variables(part, of.number),
-            None => Err(problems),
+        match (resolver.parts.get(&of.service), resolver.vendors.get(&of.service)) {
+            (Some(part), _) => resolver.variables(part, of.number),
+            (None, Some(part)) => part.variables(&resolver.shared),
+            (None, None) => Err(problems),
         }
     }
 
@@ -138,12 +141,12 @@ pub(super) struct Resolver<'a> {
     pub(super) bin: PathBuf,
     /// Where binaries are that count their statements, and what they count.
     state: PathBuf,
-    shared: Shared,
+    pub(super) shared: Shared,
     pub(super) parts: BTreeMap<ServiceName, Part<'a>>,
+    pub(super) vendors: BTreeMap<ServiceName, VendorPart<'a>>,
     pub(super) builds: BTreeMap<ServiceName, Build>,
     /// After whom the binary of a build is named.
     outputs: BTreeMap<BuildKey, ServiceName>,
-    offset: i32,
 }
 
 impl<'a> Resolver<'a> {
@@ -155,10 +158,8 @@ impl<'a> Resolver<'a> {
             let wanted = input.services.contains(name);
             match part(service, wanted, &shared, offset, input) {
                 Ok(part) => {
-                    found.insert(
-                        name.clone(),
-                        environment::addresses(name, part.ports.first().map_or(&[], Vec::as_slice)),
-                    );
+                    let ports = part.ports.first().map_or(&[][..], Vec::as_slice);
+                    found.insert(name.clone(), environment::addresses(name, environment::LOCAL, ports));
                     parts.insert(name.clone(), part);
                 }
                 // Others only lack its address.
@@ -166,10 +167,17 @@ impl<'a> Resolver<'a> {
                 Err(_) => {}
             }
         }
+        let mut vendors = BTreeMap::new();
         for (name, vendor) in &project.vendors {
-            let ports =
-                environment::vendor_ports(vendor, &shared.of_project(&input.default_caller), offset, input.auto_ports);
-            found.insert(name.clone(), environment::addresses(name, &ports));
+            let wanted = input.services.contains(name);
+            match containers::part(vendor, wanted, &shared, offset, input) {
+                Ok(part) => {
+                    found.insert(name.clone(), environment::addresses(name, part.host(), &part.ports));
+                    vendors.insert(name.clone(), part);
+                }
+                Err(more) if wanted => problems.extend(more),
+                Err(_) => {}
+            }
         }
         shared.publish(found);
         Resolver {
@@ -178,9 +186,9 @@ impl<'a> Resolver<'a> {
             state: input.home.state(),
             shared,
             parts,
+            vendors,
             builds: BTreeMap::new(),
             outputs: BTreeMap::new(),
-            offset,
         }
     }
 
@@ -217,18 +225,14 @@ impl<'a> Resolver<'a> {
         // The wanted come last, so that the problem stands at one of them.
         let (wanted, others): (Vec<_>, Vec<_>) = self.parts.iter().partition(|(_, part)| part.wanted);
         let others = others.into_iter().filter(|(_, part)| part.service.config.enabled);
-        claims.extend(clashes::vendor_claims(self.project).into_iter().map(|claim| self.shifted(claim)));
-        let fixed = claims.len();
+        let (wanted_vendors, vendors): (Vec<_>, Vec<_>) = self.vendors.values().partition(|part| part.wanted);
+        let vendors = vendors.into_iter().filter(|part| part.vendor.config.is_enabled(&[]));
+        claims.extend(vendors.flat_map(VendorPart::claims));
         claims.extend(others.flat_map(|(name, part)| part_claims(name, part)));
-        let known = claims.len();
-        let among_others = clashes::clashes(&claims[fixed..known]);
+        let among_others = clashes::clashes(&claims);
+        claims.extend(wanted_vendors.into_iter().flat_map(VendorPart::claims));
         claims.extend(wanted.into_iter().flat_map(|(name, part)| part_claims(name, part)));
         problems.extend(clashes::clashes(&claims).into_iter().filter(|problem| !among_others.contains(problem)));
-    }
-
-    fn shifted(&self, claim: Claim) -> Claim {
-        let number = i64::from(claim.number) + i64::from(self.offset);
-        Claim { number: u32::try_from(number).unwrap_or(u32::MAX), ..claim }
     }
 
     fn service(&self, name: &ServiceName) -> Result<ServiceSpec, Vec<Problem>> {
@@ -247,12 +251,9 @@ impl<'a> Resolver<'a> {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let is_job = |name: &ServiceName| {
-            self.project.services.get(name).is_some_and(|service| service.config.kind == Kind::Job)
-        };
-        let needs = config.needs.iter().map(|need| {
-            let default = if is_job(&need.service) { Condition::Completed } else { Condition::Ready };
-            Need { service: need.service.clone(), condition: need.condition.unwrap_or(default) }
+        let needs = config.needs.iter().map(|need| Need {
+            service: need.service.clone(),
+            condition: need.condition.unwrap_or_else(|| self.default_condition(&need.service)),
         });
         let restart = config.restart.clone();
         let needs = needs.collect();

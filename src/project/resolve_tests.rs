@@ -16,12 +16,12 @@ use crate::sys::home::Home;
 use crate::task::id::{InstanceId, ServiceName};
 use crate::task::spec::{Caller, ProbeTarget, Protocol, RunSpec, ServiceSpec};
 
-struct Fleet {
-    root: PathBuf,
+pub(super) struct Fleet {
+    pub(super) root: PathBuf,
     _temp: tempfile::TempDir,
-    caller: Vec<(OsString, OsString)>,
-    overrides: BTreeMap<ServiceName, Overrides>,
-    offset: Option<i32>,
+    pub(super) caller: Vec<(OsString, OsString)>,
+    pub(super) overrides: BTreeMap<ServiceName, Overrides>,
+    pub(super) offset: Option<i32>,
     command: &'static str,
 }
 
@@ -34,12 +34,12 @@ impl AutoPorts for Counting {
     }
 }
 
-fn name(text: &str) -> ServiceName {
+pub(super) fn name(text: &str) -> ServiceName {
     ServiceName::fold(text).unwrap()
 }
 
 impl Fleet {
-    fn new(files: &[(&str, &str)]) -> Fleet {
+    pub(super) fn new(files: &[(&str, &str)]) -> Fleet {
         let temp = tempfile::tempdir().unwrap();
         let root = temp.path().canonicalize().unwrap().join("Shop");
         fs::create_dir(&root).unwrap();
@@ -51,17 +51,17 @@ impl Fleet {
         fleet
     }
 
-    fn write(&self, path: &str, text: &str) -> io::Result<()> {
+    pub(super) fn write(&self, path: &str, text: &str) -> io::Result<()> {
         let path = self.root.join(path);
         fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
         fs::write(path, text)
     }
 
-    fn load(&self) -> Project {
+    pub(super) fn load(&self) -> Project {
         load(&self.root, &LoadOptions::default()).unwrap_or_else(|problems| panic!("{problems:#?}"))
     }
 
-    fn with<T>(&self, services: &[ServiceName], run: impl FnOnce(&mut ResolveInput<'_>) -> T) -> T {
+    pub(super) fn with<T>(&self, services: &[ServiceName], run: impl FnOnce(&mut ResolveInput<'_>) -> T) -> T {
         let home = Home { root: self.root.clone(), dot: self.root.join(".orchestra"), runtime: self.root.join("run") };
         let caller = CallerEnv {
             env: self.caller.clone(),
@@ -79,22 +79,22 @@ impl Fleet {
         })
     }
 
-    fn try_specs(&self, services: &[&str]) -> Result<Vec<ServiceSpec>, Vec<Problem>> {
+    pub(super) fn try_specs(&self, services: &[&str]) -> Result<Vec<ServiceSpec>, Vec<Problem>> {
         let project = self.load();
         let services: Vec<_> = services.iter().map(|text| name(text)).collect();
         self.with(&services, |input| project.resolve(input))
     }
 
-    fn specs(&self, services: &[&str]) -> Vec<ServiceSpec> {
+    pub(super) fn specs(&self, services: &[&str]) -> Vec<ServiceSpec> {
         self.try_specs(services).unwrap_or_else(|problems| panic!("{problems:#?}"))
     }
 
-    fn one(&self, service: &str) -> ServiceSpec {
+    pub(super) fn one(&self, service: &str) -> ServiceSpec {
         self.specs(&[service]).remove(0)
     }
 
     /// The environment of one instance, sorted, one variable a line.
-    fn env(&self, service: &str, instance: usize) -> String {
+    pub(super) fn env(&self, service: &str, instance: usize) -> String {
         let spec = self.one(service);
         let mut out = String::new();
         for (key, value) in &spec.runs[instance - 1].env {
@@ -103,12 +103,12 @@ impl Fleet {
         out
     }
 
-    fn var(&self, service: &str, key: &str) -> Option<String> {
+    pub(super) fn var(&self, service: &str, key: &str) -> Option<String> {
         let env = self.env(service, 1);
         env.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).map(str::to_owned)
     }
 
-    fn settings(&self, service: &str) -> String {
+    pub(super) fn settings(&self, service: &str) -> String {
         self.one(service).runs[0].settings.0.clone()
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::file;
+use super::{file, schema_vendors};
 
 /// Which file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub fn schema(of: Schema) -> Value {
 }
 
 /// An object with these keys, and no others; every key may be empty.
-fn object(properties: Value) -> Value {
+pub(super) fn object(properties: Value) -> Value {
     let mut nullable = Map::new();
     if let Value::Object(properties) = properties {
         for (key, value) in properties {
@@ -43,19 +43,19 @@ fn object(properties: Value) -> Value {
     json!({"type": ["object", "null"], "additionalProperties": false, "patternProperties": anchors, "properties": nullable})
 }
 
-fn of(name: &str) -> Value {
+pub(super) fn of(name: &str) -> Value {
     json!({"$ref": format!("#/$defs/{name}")})
 }
 
-fn word(description: &str) -> Value {
+pub(super) fn word(description: &str) -> Value {
     json!({"type": "string", "minLength": 1, "description": description})
 }
 
-fn flag(description: &str) -> Value {
+pub(super) fn flag(description: &str) -> Value {
     json!({"type": "boolean", "description": description})
 }
 
-fn one_of(words: &[&str], description: &str) -> Value {
+pub(super) fn one_of(words: &[&str], description: &str) -> Value {
     json!({"enum": words, "description": description})
 }
 
@@ -112,7 +112,7 @@ fn build_keys() -> Value {
     })
 }
 
-fn restart_keys() -> Value {
+pub(super) fn restart_keys() -> Value {
     json!({
         "policy": of("restart_policy"),
         "delay": of("duration"),
@@ -173,7 +173,8 @@ fn project() -> Value {
         "defaults": of("service"),
         "services": {"type": "object", "additionalProperties": of("service")},
         "include": of("texts"),
-        "vendors": {"type": "object", "description": "The Compose service syntax"},
+        "vendors": schema_vendors::vendors(),
+        "volumes": schema_vendors::volumes(),
         "commands": {"type": "object", "additionalProperties": of("command")},
         "logs": of("logs"),
         "port_offset": {"type": "integer", "minimum": -65535, "maximum": 65535},
@@ -199,6 +200,14 @@ fn logs() -> Value {
 }
 
 fn definitions() -> Value {
+    let mut out = own_definitions();
+    if let Value::Object(out) = &mut out {
+        out.extend(schema_vendors::definitions().into_iter().map(|(name, value)| (name.to_owned(), value)));
+    }
+    out
+}
+
+fn own_definitions() -> Value {
     json!({
         "service": service(),
         "probe": object(probe_keys()),
@@ -263,6 +272,7 @@ mod tests {
         let project = schema(Schema::Project);
         assert_eq!(keys(&project), set(&file::all_keys()));
         assert_eq!(keys(&project["$defs"]["section"]), set(file::SECTION_KEYS));
+        assert_eq!(keys(&project["$defs"]["vendor"]), set(crate::vendors::keys::KEYS));
         let logs: Vec<&str> = file::SECTION_KEYS.iter().chain(file::LOG_KEYS).copied().collect();
         assert_eq!(keys(&project["$defs"]["logs"]), set(&logs));
     }

@@ -28,14 +28,19 @@ impl Selection {
     }
 }
 
-/// Selects by what was typed; nothing means all enabled services. `~name` is all enabled ones but that.
+/// Selects by what was typed; nothing means all enabled services and vendors. `~name` is all enabled ones but that.
 pub fn select(project: &Project, selectors: &[String]) -> Result<Selection, Error> {
+    select_with(project, selectors, &[])
+}
+
+/// The same, where these profiles are asked for.
+pub fn select_with(project: &Project, selectors: &[String], profiles: &[String]) -> Result<Selection, Error> {
     let (without, with): (Vec<&String>, Vec<&String>) =
         selectors.iter().partition(|selector| selector.starts_with('~'));
     match (with.is_empty(), without.is_empty()) {
-        (true, true) => Ok(Selection { names: enabled(project), everything: true, ..Selection::default() }),
+        (true, true) => Ok(Selection { names: enabled(project, profiles), everything: true, ..Selection::default() }),
         (false, true) => including(project, &with),
-        (true, false) => excluding(project, &without),
+        (true, false) => excluding(project, &without, profiles),
         (false, false) => {
             let message = format!("`{}` includes and `{}` excludes: do one of them", with[0], without[0]);
             Err(Error::usage(message).hint("`~name` selects all enabled services but that one"))
@@ -43,14 +48,11 @@ pub fn select(project: &Project, selectors: &[String]) -> Result<Selection, Erro
     }
 }
 
-/// All services that are started when nobody is named.
-pub fn enabled(project: &Project) -> BTreeSet<ServiceName> {
-    project
-        .services
-        .values()
-        .filter(|service| service.config.enabled)
-        .map(|service| service.config.name.clone())
-        .collect()
+/// All that is started when nobody is named.
+pub fn enabled(project: &Project, profiles: &[String]) -> BTreeSet<ServiceName> {
+    let services = project.services.iter().filter(|(_, service)| service.config.enabled).map(|(name, _)| name);
+    let vendors = project.vendors.iter().filter(|(_, vendor)| vendor.config.is_enabled(profiles)).map(|(name, _)| name);
+    services.chain(vendors).cloned().collect()
 }
 
 fn including(project: &Project, selectors: &[&String]) -> Result<Selection, Error> {
@@ -73,8 +75,8 @@ fn including(project: &Project, selectors: &[&String]) -> Result<Selection, Erro
     Ok(out)
 }
 
-fn excluding(project: &Project, selectors: &[&String]) -> Result<Selection, Error> {
-    let mut names = enabled(project);
+fn excluding(project: &Project, selectors: &[&String], profiles: &[String]) -> Result<Selection, Error> {
+    let mut names = enabled(project, profiles);
     for selector in selectors {
         match matches(project, selector.trim_start_matches('~'))? {
             Matched::Services(gone) => names.retain(|name| !gone.contains(name)),
@@ -97,11 +99,11 @@ enum Matched {
 }
 
 fn matches(project: &Project, selector: &str) -> Result<Matched, Error> {
-    let all = || project.services.keys().chain(project.vendors.keys());
+    let all = || project.names();
     if let Some((label, value)) = selector.split_once('=') {
         let has = |labels: &[(String, String)]| labels.iter().any(|(k, v)| k == label && v == value);
-        let services = project.services.values().filter(|service| has(&service.config.labels));
-        return some(services.map(|service| service.config.name.clone()).collect(), || no_label(project, label, value));
+        let names = all().filter(|name| has(labels(project, name))).cloned().collect();
+        return some(names, || no_label(project, label, value));
     }
     if selector.contains(['*', '?', '[', '{']) {
         let glob = Glob::new(&selector.to_lowercase()).map_err(|error| {
@@ -140,11 +142,16 @@ fn some(names: BTreeSet<ServiceName>, none: impl FnOnce() -> Error) -> Result<Ma
     if names.is_empty() { Err(none()) } else { Ok(Matched::Services(names)) }
 }
 
+fn labels<'p>(project: &'p Project, name: &ServiceName) -> &'p [(String, String)] {
+    let vendor = || project.vendors.get(name).map(|vendor| vendor.config.container.labels.as_slice());
+    project.services.get(name).map(|service| service.config.labels.as_slice()).or_else(vendor).unwrap_or_default()
+}
+
 fn no_label(project: &Project, label: &str, value: &str) -> Error {
-    let labels = project.services.values().flat_map(|service| &service.config.labels);
+    let labels: Vec<&(String, String)> = project.names().flat_map(|name| labels(project, name)).collect();
     let values: BTreeSet<&str> =
-        labels.clone().filter(|(key, _)| key == label).map(|(_, value)| value.as_str()).collect();
-    let keys: BTreeSet<&str> = labels.map(|(key, _)| key.as_str()).collect();
+        labels.iter().filter(|(key, _)| key == label).map(|(_, value)| value.as_str()).collect();
+    let keys: BTreeSet<&str> = labels.iter().map(|(key, _)| key.as_str()).collect();
     let error = Error::usage(format!("no service has the label `{label}={value}`"));
     let list = |set: BTreeSet<&str>| set.into_iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join(", ");
     match (values.is_empty(), keys.is_empty()) {
@@ -155,8 +162,7 @@ fn no_label(project: &Project, label: &str, value: &str) -> Error {
 }
 
 fn known(project: &Project) -> String {
-    let names: Vec<String> =
-        project.services.keys().chain(project.vendors.keys()).map(|name| format!("`{name}`")).collect();
+    let names: Vec<String> = project.names().map(|name| format!("`{name}`")).collect();
     match names.len() {
         0 => "there are no services yet: `orchestra init` makes a service.yml for each Go program".to_owned(),
         1..=20 => format!("there are {}", names.join(", ")),
@@ -169,11 +175,8 @@ pub fn with_needs(project: &Project, names: &BTreeSet<ServiceName>) -> BTreeSet<
     let mut out = BTreeSet::new();
     let mut waiting: Vec<ServiceName> = names.iter().cloned().collect();
     while let Some(name) = waiting.pop() {
-        if let Some(service) = project.services.get(&name) {
-            waiting.extend(
-                service.config.needs.iter().map(|need| need.service.clone()).filter(|need| !out.contains(need)),
-            );
-        }
+        let needs = project.needs(&name).iter().map(|need| &need.service);
+        waiting.extend(needs.filter(|need| project.contains(need) && !out.contains(*need)).cloned());
         out.insert(name);
     }
     out
@@ -196,15 +199,15 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let project = project(temp.path());
         let table = [
-            ("", "api api-admin web"),
+            ("", "api api-admin pg web"),
             ("api", "api"),
             ("API/ ./web", "api web"),
             ("old", "old"),
             ("pg", "pg"),
             ("api*", "api api-admin"),
             ("team=pay", "api"),
-            ("~web", "api api-admin"),
-            ("~team=pay ~api-*", "web"),
+            ("~web", "api api-admin pg"),
+            ("~team=pay ~api-*", "pg web"),
             ("api.2", "api[2]"),
             ("api.2 api.1 web", "api[1,2] web"),
             ("api.2 api", "api"),

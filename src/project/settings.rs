@@ -6,10 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 
 use super::environment;
 use crate::config::env::{Origin, Variable};
+use crate::task::container::ContainerSpec;
 use crate::task::id::Settings;
 use crate::task::spec::RunSpec;
 
@@ -35,6 +37,33 @@ pub fn of<'a>(
     // Limits count only where there are some: who has none keeps the hash of earlier binaries.
     let limits = (spec.resources.memory_limit(), spec.resources.cpu_limit());
     let hash = if spec.resources.limit_anything() { hash.text(&format!("{limits:?}")) } else { hash };
+    Settings(hash.hex())
+}
+
+/// The settings of a vendor: everything that makes its container, its probes and how it is ended. What is as it is by default is left out, so that
+/// a later binary, which knows of more, finds the same hash.
+pub fn of_container(spec: &RunSpec, container: &ContainerSpec) -> Settings {
+    let mut hash = Hash::new()
+        .text(&container.image)
+        .each(&spec.env, |hash, (key, value)| hash.os(key).os(value))
+        .each(&container.mounts, |hash, mount| hash.text(&format!("{mount:?}")))
+        .each(&container.published, |hash, port| hash.text(&format!("{port:?}")))
+        .text(&format!("{:?} {:?} {:?}", spec.ready, spec.live, spec.stop));
+    let none = ContainerSpec::default();
+    let mut differs = |name: &str, is: &dyn fmt::Debug, default: &dyn fmt::Debug| {
+        let (is, default) = (format!("{is:?}"), format!("{default:?}"));
+        hash = if is == default { hash } else { hash.text(name).text(&is) };
+    };
+    macro_rules! fields {
+        ($($field:ident)*) => { $(differs(stringify!($field), &container.$field, &none.$field);)* };
+    }
+    fields!(pull platform entrypoint command user working_dir hostname domainname network extra_hosts dns labels check);
+    fields!(stop_signal init privileged read_only stdin_open cap_add cap_drop security_opt group_add devices sysctls);
+    fields!(ulimits shm_size pids_limit memory_swap program);
+    differs("tty", &spec.tty, &false);
+    differs("before", &spec.before, &Vec::<Vec<String>>::new());
+    differs("after", &spec.after, &Vec::<Vec<String>>::new());
+    differs("limits", &(spec.resources.memory_limit(), spec.resources.cpu_limit()), &(None::<u64>, None::<f64>));
     Settings(hash.hex())
 }
 

@@ -45,7 +45,7 @@ pub(super) fn ports(node: &Node, reader: &mut Reader) -> Vec<PortConfig> {
 
 /// A port's name as part of a variable's name.
 pub fn port_key(name: &str) -> String {
-    name.to_ascii_uppercase().replace('-', "_")
+    name.to_ascii_uppercase().replace(['-', '/'], "_")
 }
 
 pub(super) fn port(name: &str, node: &Node, key: &str, reader: &mut Reader) -> Option<PortConfig> {

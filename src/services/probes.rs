@@ -11,7 +11,7 @@ use crate::config::reader::Reader;
 use crate::config::tree::{Entry, Node};
 
 /// Reads `ready:` or `live:`.
-pub(super) fn probe(node: &Node, key: &str, reader: &mut Reader) -> Option<ProbeConfig> {
+pub fn probe(node: &Node, key: &str, reader: &mut Reader) -> Option<ProbeConfig> {
     let known = reader.problems.len();
     let entries = reader.known(node, key, PROBE_KEYS);
     let mut out = ProbeConfig {

@@ -73,7 +73,8 @@ const MODES: &[(&str, RestartMode)] = &[
     ("false", RestartMode::No),
 ];
 
-pub(super) fn restart(node: &Node, reader: &mut Reader) -> RestartPolicy {
+/// Reads `restart:`.
+pub fn restart(node: &Node, reader: &mut Reader) -> RestartPolicy {
     let mut out = RestartPolicy::default();
     if let Value::Scalar { .. } = node.value {
         out.mode = mode(node, "restart", reader);
@@ -106,7 +107,7 @@ fn mode(node: &Node, key: &str, reader: &mut Reader) -> RestartMode {
 }
 
 /// The signal and the time a service gets when nothing else is said.
-pub(super) fn default_stop() -> StopSpec {
+pub fn default_stop() -> StopSpec {
     StopSpec { signal: libc::SIGTERM, grace: Duration::from_secs(10) }
 }
 

@@ -40,6 +40,9 @@ pub struct Intent {
     /// Started without what it needs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_deps: bool,
+    /// Started without vendors: it waits for none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_vendors: bool,
     /// Added to every fixed host port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port_offset: Option<i32>,

@@ -229,6 +229,14 @@ pub struct RunSpec {
     pub settings: Settings,
 }
 
+impl RunSpec {
+    /// What the machine it runs on promises it. A vendor's limits are what it must not exceed, and nobody keeps them free for it.
+    pub fn promised(&self) -> Resources {
+        let is_vendor = self.container.as_ref().is_some_and(|container| container.program.is_none());
+        if is_vendor { Resources::default() } else { self.resources }
+    }
+}
+
 /// Everything the engine needs to know of one service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServiceSpec {

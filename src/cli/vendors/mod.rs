@@ -19,7 +19,7 @@ use super::logs::LogsArgs;
 use super::{complete, hooks, ps, show};
 use crate::error::Error;
 use crate::project::Project;
-use crate::project::select::select;
+use crate::project::select::{enabled, select};
 use crate::task::container::ContainerSpec;
 use crate::task::environment::Environment;
 use crate::task::id::ServiceName;
@@ -98,6 +98,17 @@ impl Chosen {
     /// The vendors of the project that are meant; a service among them is an error.
     fn of(&self, project: &Project) -> Result<BTreeSet<ServiceName>, Error> {
         among(project, &self.typed())
+    }
+
+    /// The same, but without names only those that start by themselves, with these profiles.
+    fn enabled(&self, project: &Project, profiles: &[String]) -> Result<BTreeSet<ServiceName>, Error> {
+        let mut names = self.of(project)?;
+        if self.select.is_empty() {
+            let caller: Vec<_> = std::env::vars_os().collect();
+            let by_itself = enabled(project, &project.profiles(profiles, &caller));
+            names.retain(|name| by_itself.contains(name));
+        }
+        Ok(names)
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn run(context: &Context, chosen: &Chosen) -> Result<(), Error> {
     if super::is_without(context, &project) {
         return Ok(());
     }
-    let names = chosen.of(&project)?;
+    let names = chosen.enabled(&project, &[])?;
     hooks::around(&context.output, &place, Some(&project), "vendors", || {
         let mut wanted: Vec<Wanted> = Vec::new();
         for (vendor, spec) in specs(&place, &project, &names)? {

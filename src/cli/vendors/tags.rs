@@ -8,7 +8,7 @@ use std::path::Path;
 use super::super::context::{Context, Place};
 use super::super::text;
 use super::{environment, specs};
-use crate::docker::{Docker, Kept};
+use crate::docker::{Docker, Kept, image_of_data};
 use crate::error::{Context as _, Error};
 use crate::project::Project;
 use crate::task::id::ServiceName;
@@ -94,9 +94,7 @@ async fn find(place: &Place, project: &Project, vendors: &BTreeSet<ServiceName>)
 /// The image that a container was made of, as it was written; `None` where it keeps no data outside of itself.
 async fn with_data(docker: &Docker, kept: &Kept) -> Option<String> {
     let all = docker.inspect(&kept.id).await.ok()??;
-    let mounts = all.mounts.unwrap_or_default();
-    let has_data = mounts.iter().any(|mount| matches!(mount.typ.as_deref(), Some("volume" | "bind")));
-    if has_data { all.config?.image } else { None }
+    image_of_data(&all).map(str::to_owned)
 }
 
 #[cfg(test)]

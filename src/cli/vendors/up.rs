@@ -18,6 +18,9 @@ pub(super) struct Args {
     /// How long to wait until they are ready
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = values::duration)]
     timeout: Duration,
+    /// Start vendors of this profile, too; may be given again
+    #[arg(long, value_name = "P")]
+    profile: Vec<String>,
     /// Make vendors anew whose image tag has changed, without asking
     #[arg(short, long)]
     yes: bool,
@@ -29,7 +32,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     if super::is_without(context, &project) {
         return Ok(());
     }
-    let names = args.chosen.of(&project)?;
+    let names = args.chosen.enabled(&project, &args.profile)?;
     let mut asked = request::of(context, &place, names.iter().map(ToString::to_string).collect());
     asked.timeout_ms = Some(u64::try_from(args.timeout.as_millis()).unwrap_or(u64::MAX));
     hooks::around(&context.output, &place, Some(&project), "vendors", || {

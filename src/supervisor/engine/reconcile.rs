@@ -33,7 +33,7 @@ impl Engine {
         node.n_tasks = 0;
         for slot in self.services.values().flat_map(|service| service.slots.values()).filter(|slot| slot.run.is_some())
         {
-            let asked = slot.launch.resources;
+            let asked = slot.launch.promised();
             node.promised.cpu += asked.cpu;
             node.promised.memory += asked.memory;
             node.promised.disk += asked.disk;
@@ -171,7 +171,7 @@ impl Engine {
         }
     }
 
-    /// Ends what is not wanted, dependants before what they depend on.
+    /// Ends what is not wanted, dependants before what they depend on, and vendors last: a service may use one without saying so.
     fn end_unwanted(&mut self, now: Moment, out: &mut Vec<Effect>) {
         let is_down =
             |service: &&Service| service.desired == Desired::Down && service.slots.values().any(Slot::is_to_be_awaited);
@@ -181,9 +181,10 @@ impl Engine {
             .filter(is_down)
             .flat_map(|service| service.spec.needs.iter().map(|need| need.service.clone()))
             .collect();
+        let outlasts = self.outlasts_vendors();
         for (name, service) in &mut self.services {
             let down = service.desired == Desired::Down;
-            let held_up = down && needed.contains(name);
+            let held_up = down && (needed.contains(name) || outlasts && service.spec.kind == Kind::Vendor);
             for slot in service.slots.values_mut().filter(|slot| down || slot.held || slot.surplus) {
                 if slot.run.is_none() {
                     slot.step(Input::Forget, now);
@@ -196,6 +197,23 @@ impl Engine {
             }
             service.slots.retain(|_, slot| !slot.surplus || slot.run.is_some());
         }
+    }
+
+    /// Whether something that vendors make room for is still to end: a service or a job that no vendor needs. One that a vendor needs waits for that
+    /// vendor, which must not wait for it in turn.
+    fn outlasts_vendors(&self) -> bool {
+        let of_vendors = self.services.values().filter(|service| service.spec.kind == Kind::Vendor);
+        let mut waiting: Vec<&ServiceName> = of_vendors.map(|service| &service.spec.name).collect();
+        let mut served = BTreeSet::new();
+        while let Some(name) = waiting.pop() {
+            if served.insert(name) {
+                let needs = self.services.get(name).map(|service| service.spec.needs.as_slice()).unwrap_or_default();
+                waiting.extend(needs.iter().map(|need| &need.service));
+            }
+        }
+        let is_ending =
+            |service: &Service| service.desired == Desired::Down && service.slots.values().any(Slot::is_to_be_awaited);
+        self.services.iter().any(|(name, service)| !served.contains(name) && is_ending(service))
     }
 
     /// Starts what is wanted, built, and has what it needs.
@@ -249,7 +267,7 @@ impl Engine {
         }
         let artifact = build.and_then(|build| build.artifact.clone());
         let capability = if slot.launch.container.is_some() { Capability::Container } else { Capability::Process };
-        let demand = Demand { capability, resources: slot.launch.resources };
+        let demand = Demand { capability, resources: slot.launch.promised() };
         match scheduler::place(self.scheduler.as_mut(), &demand, &self.nodes) {
             Ok(node) => {
                 self.nodes[node].promised.cpu += demand.resources.cpu;

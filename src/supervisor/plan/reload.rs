@@ -57,7 +57,7 @@ impl Planner {
 
     /// Whether the files know a service no more.
     pub(in crate::supervisor) fn is_gone(&self, name: &ServiceName) -> bool {
-        self.project.as_ref().is_some_and(|project| !project.services.contains_key(name))
+        self.project.as_ref().is_some_and(|project| !project.contains(name))
     }
 
     fn try_reload(&mut self, because: &BTreeSet<PathBuf>) -> Result<Vec<Event>> {
@@ -69,7 +69,7 @@ impl Planner {
         let Difference { wanted, gone, dismissed, woken } = self.difference(&before, &project);
         let is_followed = |(_, intent): &(&ServiceName, &Intent)| intent.rerun && intent.is_wanted();
         let followed = wanted.iter().filter(is_followed).map(|(name, _)| name.clone());
-        let names: Names = followed.filter(|name| project.services.contains_key(name)).collect();
+        let names: Names = followed.filter(|name| project.contains(name)).collect();
         let specs = self.resolve(&project, &names, &wanted, None)?;
         let is_new = |name: &ServiceName| woken.contains_key(name) || !self.specs.contains_key(name);
         let (new, old): (Vec<_>, Vec<_>) = specs.iter().cloned().partition(|spec| is_new(&spec.name));
@@ -89,7 +89,7 @@ impl Planner {
             false => "stopped: it is `enabled: false` now".to_owned(),
         };
         // Once: whoever is gone stays so through any number of edits.
-        let news = stopped.iter().filter(|name| dismissed.contains(*name) || before.services.contains_key(*name));
+        let news = stopped.iter().filter(|name| dismissed.contains(*name) || before.contains(name));
         let mut said: Vec<(ServiceName, String)> = news.map(|name| (name.clone(), why(name))).collect();
         said.extend(new.iter().map(|spec| {
             let back = || "started: its files are back".to_owned();
@@ -117,7 +117,7 @@ impl Planner {
         let mut out = Difference { wanted: self.intents.clone(), ..Difference::default() };
         let reruns = self.reruns();
         for (name, intent) in &mut out.wanted {
-            let in_file = now.services.get(name).map(|service| service.config.scale);
+            let in_file = now.scale(name);
             if intent.scale.is_some() && in_file.is_some() && intent.scale_in_file != in_file {
                 (intent.scale, intent.scale_in_file) = (None, None);
             }
@@ -125,20 +125,20 @@ impl Planner {
                 intent.desired = desired_word(now, name).to_owned();
             }
         }
-        out.gone = reruns.iter().filter(|name| !now.services.contains_key(*name)).cloned().collect();
+        out.gone = reruns.iter().filter(|name| !now.contains(name)).cloned().collect();
         let whole = reruns.iter().filter_map(|name| self.intents.get(name)).find(|intent| intent.whole).cloned();
-        let (was_enabled, is_enabled) = (enabled(before), enabled(now));
+        let (was_enabled, is_enabled) = (enabled(before, &[]), enabled(now, &[]));
         if let Some(donor) = &whole {
             for name in is_enabled.difference(&was_enabled) {
                 let is_held = self.intents.get(name).is_some_and(|intent| intent.held || intent.is_wanted());
                 if !is_held {
-                    let path = now.services.get(name).map(|service| service.config.place.source.path.clone());
+                    let path = now.place(name).map(|place| place.source.path.clone());
                     let what = path.unwrap_or_else(|| PathBuf::from(discover::FILE));
                     out.wake(now, name, donor, format!("started: {} says so", what.display()));
                 }
             }
         }
-        for name in was_enabled.difference(&is_enabled).filter(|name| now.services.contains_key(*name)) {
+        for name in was_enabled.difference(&is_enabled).filter(|name| now.contains(name)) {
             if out.wanted.get(name).is_some_and(|intent| intent.whole && intent.rerun && intent.is_wanted()) {
                 out.dismissed.insert(name.clone());
             }
@@ -168,7 +168,7 @@ impl Planner {
         if project.good != before.good {
             self.told.retain(|name| !asleep(name));
         }
-        let awake = project.services.keys().filter(|name| !asleep(name)).cloned().collect();
+        let awake = project.names().filter(|name| !asleep(name)).cloned().collect();
         self.known(project, &awake)
     }
 }
@@ -176,7 +176,7 @@ impl Planner {
 impl Difference {
     /// Wants a service by the flags and the environment of another one.
     fn wake(&mut self, project: &Project, name: &ServiceName, donor: &Intent, why: String) {
-        if !project.services.contains_key(name) {
+        if !project.contains(name) {
             return;
         }
         let (scale, scale_in_file) = self.wanted.get(name).map_or((None, None), |old| (old.scale, old.scale_in_file));

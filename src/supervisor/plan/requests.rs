@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::resolve::From;
 use super::wanted::{desired_word, offset_of, remember_caller, remember_flags, remember_rerun, without_vendors};
 use super::{Plan, Planner, debugging};
+use crate::config::suggest::nearest;
 use crate::error::{Error, Result};
 use crate::project::Project;
 use crate::project::select::{self, Selection, with_needs};
@@ -18,14 +19,28 @@ use crate::supervisor::{Request, StartFlags};
 use crate::task::id::{BuildKey, InstanceId, ServiceName};
 use crate::task::spec::ServiceSpec;
 
+/// Its containers may be made anew of another image.
+fn agree(spec: &mut ServiceSpec) {
+    for run in &mut spec.runs {
+        if let Some(container) = &mut Arc::make_mut(run).container {
+            Arc::make_mut(container).replace = true;
+        }
+    }
+}
+
 impl Planner {
     pub(super) fn start(&mut self, request: &Request, flags: &StartFlags) -> Result<Plan> {
         let project = self.load_for(request)?;
-        let selection = select::select(&project, &request.select)?;
-        let chosen = selection.names;
+        let profiles = project.profiles(&flags.profiles, &request.env);
+        let selection = select::select_with(&project, &request.select, &profiles)?;
+        let (chosen, is_named) = (selection.names, !selection.everything);
         let reached = if flags.no_deps { chosen.clone() } else { with_needs(&project, &chosen) };
         let mut notes: Vec<String> = project.warnings.iter().map(ToString::to_string).collect();
-        let reached = without_vendors(&project, reached, flags.no_vendors, &mut notes)?;
+        notes.extend(unknown_profiles(&project, &flags.profiles));
+        let reached = match flags.no_vendors {
+            true => without_vendors(&project, reached, "", &mut notes),
+            false => reached,
+        };
         let mut wanted = self.intents.clone();
         let flags = StartFlags { port_offset: flags.port_offset.or_else(|| offset_of(&request.env)), ..flags.clone() };
         for name in &reached {
@@ -34,14 +49,16 @@ impl Planner {
             intent.desired = desired_word(&project, name).to_owned();
             intent.whole |= request.select.is_empty();
             if chosen.contains(name) {
-                remember_flags(intent, &flags, &project, name);
+                remember_flags(intent, &flags, &project, (name, is_named));
             }
+            intent.no_vendors = flags.no_vendors;
             intent.debug |= flags.debug.contains(name);
             intent.cover = flags.cover.get(name).cloned();
         }
         remember_rerun(&mut wanted, &project, (&chosen, &reached), flags.rerun);
         debugging::check(&project, &flags.debug, &reached)?;
-        let specs = self.resolve(&project, &reached, &wanted, None)?;
+        let mut specs = self.resolve(&project, &reached, &wanted, None)?;
+        specs.iter_mut().filter(|spec| flags.replace.contains(&spec.name)).for_each(agree);
         notes.extend(debugging::prepare(&specs)?);
         let explicit = if request.select.is_empty() { BTreeSet::new() } else { chosen };
         self.save(wanted)?;
@@ -55,10 +72,10 @@ impl Planner {
 
     /// The strays of what a command starts.
     fn hunt(&self, project: &Arc<Project>, request: &Request, services: &[ServiceName]) -> Option<Hunt> {
-        if services.is_empty() {
-            return None;
-        }
-        Some(self.hunts.asked(project, services.to_vec(), request.pid, &request.strays))
+        // A container is found by its labels: nothing of a vendor runs astray.
+        let services: Vec<ServiceName> =
+            services.iter().filter(|name| project.services.contains_key(*name)).cloned().collect();
+        (!services.is_empty()).then(|| self.hunts.asked(project, services, request.pid, &request.strays))
     }
 
     pub(super) fn restart(&mut self, request: &Request) -> Result<Plan> {
@@ -69,8 +86,11 @@ impl Planner {
         if request.select.is_empty() && names.iter().any(is_up) {
             names.retain(is_up);
         }
+        if selection.everything {
+            // New code is a reason to restart services, not the databases they use.
+            names.retain(|name| !project.vendors.contains_key(name));
+        }
         let mut notes = Vec::new();
-        let names = without_vendors(&project, names, true, &mut notes)?;
         let mut wanted = self.intents.clone();
         for name in &names {
             let intent = wanted.entry(name.clone()).or_default();
@@ -90,9 +110,12 @@ impl Planner {
 
     pub(super) fn build(&mut self, request: &Request) -> Result<Plan> {
         let project = self.load_for(request)?;
-        let names = select::select(&project, &request.select)?.names;
+        let selection = select::select(&project, &request.select)?;
         let mut notes = Vec::new();
-        let names = without_vendors(&project, names, true, &mut notes)?;
+        let names = without_vendors(&project, selection.names, ": it runs an image and is not built", &mut notes);
+        if selection.everything {
+            notes.clear();
+        }
         let from = From { env: &request.env, caller: &request.caller, command: "build" };
         let specs = self.resolve(&project, &names, &self.intents.clone(), Some(&from))?;
         self.follow(&project, &specs, false);
@@ -110,7 +133,8 @@ impl Planner {
         for (name, number) in numbers {
             let Some(service) = project.services.get(name) else {
                 select::select(&project, &[name.to_string()])?;
-                return Err(Error::usage(format!("`{name}` is a vendor, and a vendor has one copy")));
+                return Err(Error::usage(format!("`{name}` is a vendor, and a vendor has one copy"))
+                    .hint("give each further copy a section and ports of its own in `vendors:`"));
             };
             let copies = number.unwrap_or(service.config.scale);
             if copies > 0 {
@@ -124,8 +148,7 @@ impl Planner {
             }
         }
         let mut notes = Vec::new();
-        let needs = with_needs(&project, &woken).into_iter().filter(|name| !names.contains(name)).collect();
-        for name in &without_vendors(&project, needs, false, &mut notes)? {
+        for name in with_needs(&project, &woken).iter().filter(|name| !names.contains(*name)) {
             woken.extend(wake(&project, request, &mut wanted, name));
         }
         let awake = names.difference(&woken).cloned().collect();
@@ -174,8 +197,8 @@ impl Planner {
         let Some(project) = &self.project else { return Vec::new() };
         let up = |name: &ServiceName| wanted.get(name).is_some_and(|intent| intent.desired != DOWN);
         let mut notes = Vec::new();
-        for (name, service) in project.services.iter().filter(|(name, _)| up(name)) {
-            for need in service.config.needs.iter().filter(|need| stopped.contains(&need.service)) {
+        for name in project.names().filter(|name| up(name)) {
+            for need in project.needs(name).iter().filter(|need| stopped.contains(&need.service)) {
                 notes.push(format!("`{name}` depends on `{}` and keeps running", need.service));
             }
         }
@@ -204,7 +227,7 @@ impl Planner {
             (_, Some(project)) => {
                 let mut selection = select::select(&project, selectors)?;
                 if selectors.is_empty() {
-                    selection.names.extend(self.intents.keys().chain(project.services.keys()).cloned());
+                    selection.names.extend(self.intents.keys().chain(project.names()).cloned());
                 }
                 Ok(selection)
             }
@@ -219,6 +242,17 @@ impl Planner {
             (Ok(_), None) => Ok(Selection::default()),
         }
     }
+}
+
+/// Profiles that no vendor has: most likely a slip of the pen.
+fn unknown_profiles(project: &Project, asked: &[String]) -> Vec<String> {
+    let known: BTreeSet<&String> = project.vendors.values().flat_map(|vendor| &vendor.config.profiles).collect();
+    let unknown = asked.iter().filter(|profile| *profile != "*" && !known.contains(profile));
+    let hint = |profile: &String| match nearest(profile, known.iter().map(|known| known.as_str())) {
+        Some(near) => format!("; did you mean {near}?"),
+        None => String::new(),
+    };
+    unknown.map(|profile| format!("no vendor has the profile `{profile}`{}", hint(profile))).collect()
 }
 
 /// Wants a service that is not wanted yet, for this caller; its name where it was asleep.

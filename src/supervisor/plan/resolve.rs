@@ -53,9 +53,10 @@ impl Planner {
         };
         ports.save()?;
         for spec in &mut specs {
-            if wanted.get(&spec.name).is_some_and(|intent| intent.no_deps) {
-                spec.needs.clear();
-            }
+            let Some(intent) = wanted.get(&spec.name) else { continue };
+            // A vendor that is left out is not waited for.
+            let is_left_out = |name: &ServiceName| intent.no_vendors && project.vendors.contains_key(name);
+            spec.needs.retain(|need| !intent.no_deps && !is_left_out(&need.service));
         }
         Ok((specs, Vec::new()))
     }
@@ -99,8 +100,7 @@ impl Planner {
     /// asked for.
     pub(in crate::supervisor) fn known(&mut self, project: &Project, but: &BTreeSet<ServiceName>) -> Event {
         self.told.extend(but.iter().cloned());
-        let names: BTreeSet<ServiceName> =
-            project.services.keys().filter(|name| !self.told.contains(*name)).cloned().collect();
+        let names: BTreeSet<ServiceName> = project.names().filter(|name| !self.told.contains(*name)).cloned().collect();
         let all = self.try_resolve(project, &names, &self.intents, None);
         let specs = match all {
             Ok((specs, problems)) if problems.is_empty() => specs,
@@ -125,14 +125,14 @@ impl Planner {
         // A mistake in one file must not take the others' policies away.
         let (project, sound) = match self.load(config.as_deref(), true) {
             Ok(project) => {
-                let all = project.services.keys().cloned().collect();
+                let all = project.names().cloned().collect();
                 (project, all)
             }
             Err(error) if self.kept.is_some() => {
                 complaints.push(error.detail("the last good configuration serves what runs"));
                 let project = Arc::new(load::load_kept(&self.home.root, &self.kept.clone().unwrap_or_default()));
                 self.project = Some(project.clone());
-                let all = project.services.keys().cloned().collect();
+                let all = project.names().cloned().collect();
                 (project, all)
             }
             Err(error) => {
@@ -164,7 +164,7 @@ impl Planner {
 }
 
 fn overrides(project: &Project, name: &ServiceName, intent: &Intent) -> Overrides {
-    let in_file = project.services.get(name).map(|service| service.config.scale);
+    let in_file = project.scale(name);
     Overrides {
         scale: intent.scale.filter(|_| intent.scale_in_file == in_file),
         env: intent::unpairs(&intent.extra_env),

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 
-use crate::error::{Error, Result};
 use crate::project::Project;
 use crate::project::select::with_needs;
 use crate::store::intent::{self, Intent};
@@ -31,9 +30,15 @@ fn word(verb: &Verb) -> &'static str {
     }
 }
 
-/// Flags add to those of earlier starts; they end with `stop`.
-pub(super) fn remember_flags(intent: &mut Intent, flags: &StartFlags, project: &Project, name: &ServiceName) {
-    if !flags.env.is_empty() {
+/// Flags add to those of earlier starts; they end with `stop`. A variable of the command line is one of a vendor only where that is `named`: nobody
+/// wants a database made anew for `-e LOG_LEVEL=debug`.
+pub(super) fn remember_flags(
+    intent: &mut Intent,
+    flags: &StartFlags,
+    project: &Project,
+    (name, named): (&ServiceName, bool),
+) {
+    if !flags.env.is_empty() && (named || !project.vendors.contains_key(name)) {
         let mut env = intent::unpairs(&intent.extra_env);
         env.retain(|(key, _)| !flags.env.iter().any(|(new, _)| new == key));
         env.extend(flags.env.iter().cloned());
@@ -45,7 +50,7 @@ pub(super) fn remember_flags(intent: &mut Intent, flags: &StartFlags, project: &
     intent.port_offset = flags.port_offset.or(intent.port_offset);
     if let Some(scale) = flags.scale.get(name) {
         intent.scale = Some(*scale);
-        intent.scale_in_file = project.services.get(name).map(|service| service.config.scale);
+        intent.scale_in_file = project.scale(name);
     }
 }
 
@@ -68,27 +73,23 @@ pub(super) fn remember_rerun(
 }
 
 pub(super) fn desired_word(project: &Project, name: &ServiceName) -> &'static str {
-    match project.services.get(name).map(|service| service.config.kind) {
+    match project.kind(name) {
         Some(crate::task::spec::Kind::Job) => "once",
         Some(_) | None => "up",
     }
 }
 
-/// No worker runs containers yet: asking for one is an error that says how to go on, unless they were excluded.
+/// Leaves vendors out, and says so.
 pub(super) fn without_vendors(
     project: &Project,
     names: BTreeSet<ServiceName>,
-    excluded: bool,
+    why: &str,
     notes: &mut Vec<String>,
-) -> Result<BTreeSet<ServiceName>> {
+) -> BTreeSet<ServiceName> {
     let (vendors, services): (BTreeSet<_>, BTreeSet<_>) =
         names.into_iter().partition(|name| project.vendors.contains_key(name));
-    if let (Some(vendor), false) = (vendors.first(), excluded) {
-        return Err(Error::failed(format!("vendor `{vendor}` cannot be started: this version runs no containers yet"))
-            .hint("start the services alone: `orchestra start --no-vendors`, with the vendor's address in their environment"));
-    }
-    notes.extend(vendors.iter().filter(|_| excluded).map(|vendor| format!("vendor `{vendor}` is left out")));
-    Ok(services)
+    notes.extend(vendors.iter().map(|vendor| format!("vendor `{vendor}` is left out{why}")));
+    services
 }
 
 /// `ORCHESTRA_PORT_OFFSET` of a caller.

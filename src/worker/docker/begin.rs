@@ -41,6 +41,14 @@ impl From<Failure> for StartFailure {
     }
 }
 
+/// Another image is to read what an earlier one wrote, and nobody has agreed to that.
+fn unasked(was: &str, is: &str) -> StartFailure {
+    let message = format!(
+        "its image is `{is}` now, and its data were written by `{was}`; `orchestra start --yes` makes it anew with these data"
+    );
+    StartFailure { message, port: false, transient: false, absent: false }
+}
+
 impl Beginning<'_> {
     /// All of it.
     pub(super) async fn run(&self) -> Result<Begun, StartFailure> {
@@ -107,6 +115,12 @@ impl Beginning<'_> {
 
     /// Makes a new one in the place of those that are there.
     async fn replace(&self, docker: &Docker, existing: &existing::Existing) -> Result<String, StartFailure> {
+        if let Some(was) = existing.replace.first().and_then(image_of_data)
+            && was != self.container.image
+            && !self.container.replace
+        {
+            return Err(unasked(was, &self.container.image));
+        }
         if let Some(why) = existing.why {
             self.note(format!("its container is made anew: {why}")).await;
         }
