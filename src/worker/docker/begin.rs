@@ -7,7 +7,7 @@ use bollard::models::ContainerInspectResponse;
 use super::make::{self, Around};
 use super::record::ContainerRecord;
 use super::{Ground, existing, image, logs, ports, state, stores};
-use crate::docker::{Class, Docker, Failure, Volumes, labels};
+use crate::docker::{Class, Docker, Failure, Volumes, image_of_data, labels};
 use crate::sys::os;
 use crate::task::container::ContainerSpec;
 use crate::task::id::RunId;
