@@ -175,4 +175,8 @@ impl Worker for Workers {
         self.processes.signal(run, signal);
         self.containers.signal(run, signal);
     }
+
+    fn is_at_rest(&self) -> bool {
+        self.processes.is_at_rest() && self.containers.is_at_rest()
+    }
 }
