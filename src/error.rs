@@ -12,8 +12,10 @@ pub enum Kind {
     Failed,
     /// The command line or a configuration file is wrong. Exit code 2.
     Usage,
-    /// The supervisor or Docker cannot be reached, and that is the only trouble. Exit code 3.
+    /// The supervisor cannot be reached, and that is the only trouble. Exit code 3.
     Unreachable,
+    /// The container engine cannot be reached, and that is the only trouble. Exit code 3.
+    NoEngine,
     /// The supervisor is there and does not answer: asking again does not help. Exit code 3.
     Silent,
     /// Ctrl-C. Exit code 130.
@@ -30,7 +32,7 @@ impl Kind {
         match self {
             Kind::Failed => 1,
             Kind::Usage => 2,
-            Kind::Unreachable | Kind::Silent => 3,
+            Kind::Unreachable | Kind::Silent | Kind::NoEngine => 3,
             Kind::Interrupted => 130,
             Kind::Code(code) => code,
             Kind::ClosedPipe => 0,
@@ -43,6 +45,7 @@ impl Kind {
             Kind::Failed | Kind::Code(_) => "failed",
             Kind::Usage => "usage",
             Kind::Unreachable | Kind::Silent => "unreachable",
+            Kind::NoEngine => "no-engine",
             Kind::Interrupted => "interrupted",
             Kind::ClosedPipe => "closed-pipe",
         }

@@ -3,6 +3,7 @@
 //! One task per run listens to the engine. A container is known by its labels, never by its name, and outlives everything here: what an earlier
 //! supervisor began is taken over, and what ended meanwhile is found with its code and its time.
 
+pub mod alone;
 mod begin;
 mod existing;
 mod image;
