@@ -40,7 +40,7 @@ fn each_command_says_it_in_one_line() {
         assert!(errors == 1 && out.stderr.contains("hint:"), "{args:?}: {}", out.stderr);
     }
     let json = fleet.orchestra(&["vendors", "pull", "-o", "json"]).exits(3).json();
-    assert_eq!(json["error"]["kind"], "unreachable");
+    assert_eq!(json["error"]["kind"], "no-engine");
 }
 
 #[test]

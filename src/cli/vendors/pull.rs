@@ -165,9 +165,16 @@ impl<'a> Show<'a> {
         let widest = wanted.iter().map(|one| text::width(&one.image)).max().unwrap_or(0);
         let mut show = Show { output, wanted, widest, began: Instant::now(), bars, told: vec![false; wanted.len()] };
         if show.bars.is_some() {
-            (0..wanted.len()).for_each(|n| drop(show.bar(n)));
+            (0..wanted.len()).for_each(|n| show.begin(n));
         }
         show
+    }
+
+    /// What waits has a bar already.
+    fn begin(&mut self, n: usize) {
+        if let Some(bar) = self.bar(n) {
+            bar.tick();
+        }
     }
 
     fn bar(&mut self, n: usize) -> Option<&ProgressBar> {
