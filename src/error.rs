@@ -20,6 +20,8 @@ pub enum Kind {
     Silent,
     /// Ctrl-C. Exit code 130.
     Interrupted,
+    /// A program that was run for the caller, and that has told what went wrong itself, exited with this code. So do we.
+    Code(u8),
     /// The reader of our output went away, which is no error. Exit code 0.
     ClosedPipe,
 }
@@ -32,6 +34,7 @@ impl Kind {
             Kind::Usage => 2,
             Kind::Unreachable | Kind::Silent | Kind::NoEngine => 3,
             Kind::Interrupted => 130,
+            Kind::Code(code) => code,
             Kind::ClosedPipe => 0,
         }
     }
@@ -39,7 +42,7 @@ impl Kind {
     /// The word on the wire; never renamed.
     pub fn word(self) -> &'static str {
         match self {
-            Kind::Failed => "failed",
+            Kind::Failed | Kind::Code(_) => "failed",
             Kind::Usage => "usage",
             Kind::Unreachable | Kind::Silent => "unreachable",
             Kind::NoEngine => "no-engine",

@@ -90,6 +90,7 @@ fn start_flags(from: &wire::Request) -> Result<StartFlags, Error> {
     Ok(StartFlags {
         no_deps: flags.no_deps,
         no_vendors: flags.no_vendors,
+        replace: flags.replace.iter().map(|name| service_name(name)).collect::<Result<_, Error>>()?,
         profiles: flags.profiles.clone(),
         env: entries(&flags.env)?,
         scale,

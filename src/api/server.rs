@@ -269,7 +269,7 @@ fn refuse(error: &Error) -> Response {
     let status = match error.kind {
         Kind::Usage => StatusCode::BAD_REQUEST,
         Kind::Unreachable | Kind::Silent | Kind::NoEngine => StatusCode::SERVICE_UNAVAILABLE,
-        Kind::Failed | Kind::Interrupted | Kind::ClosedPipe => StatusCode::CONFLICT,
+        Kind::Failed | Kind::Code(_) | Kind::Interrupted | Kind::ClosedPipe => StatusCode::CONFLICT,
     };
     refuse_as(status, error)
 }

@@ -69,6 +69,8 @@ pub struct StartFlags {
     pub no_deps: bool,
     /// Do not start vendors.
     pub no_vendors: bool,
+    /// Vendors that may be made anew though their image's tag has changed since their data were written.
+    pub replace: BTreeSet<ServiceName>,
     /// Vendors of these profiles are started, too.
     pub profiles: Vec<String>,
     /// `-e K=V`, above every file.
