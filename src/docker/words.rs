@@ -53,6 +53,10 @@ pub(super) fn of(said: &Said, address: &Address) -> Failure {
 
 /// The system's word below an error of the client; a connection that broke counts as one.
 fn kind_of(said: &Said) -> Option<io::ErrorKind> {
+    // This one speaks as what it holds, which so stands nowhere below it.
+    if let Said::IOError { err } = said {
+        return Some(err.kind());
+    }
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(said);
     while let Some(error) = next {
         if let Some(io) = error.downcast_ref::<io::Error>() {

@@ -32,7 +32,7 @@ use crate::sys::machine::machine;
 use crate::task::id::{InstanceId, ServiceName};
 use crate::task::spec::{Caller, Resources};
 use crate::worker::Workers;
-use crate::worker::docker::DockerWorker;
+use crate::worker::docker::{DockerWorker, alone};
 use crate::worker::process::ProcessWorker;
 use actor::watching::Ends;
 use actor::{Actor, Parts};
@@ -189,6 +189,7 @@ const NEWS: usize = 64;
 /// Begins to supervise: takes over what an earlier supervisor left, and goes on until nothing is left to do. The caller holds the project's lock.
 pub async fn spawn(home: Home) -> Result<(Handle, JoinHandle<()>), Error> {
     build::sweep(&home.bin());
+    alone::settle(&home).await;
     let ground = Ground::look(&home)?;
     let newest = ground.newest();
     let hunts = Arc::new(Hunts::new(home.clone()));

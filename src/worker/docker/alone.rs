@@ -79,6 +79,31 @@ async fn sight(record: &ContainerRecord) -> Sight {
     }
 }
 
+/// The same for a supervisor that begins, and holds the project's lock: what an ended container wrote that nobody read goes into its log, and its end is
+/// written down. What is left without an end runs, or nobody can know.
+pub async fn settle(home: &Home) {
+    let sights = look(home).await;
+    let mut ends = JoinSet::new();
+    for record in record::all(home).0 {
+        match record.instance().and_then(|instance| sights.get(&instance)) {
+            Some(Sight::Ended(outcome)) => _ = ends.spawn(close(home.clone(), record, outcome.clone())),
+            Some(Sight::Gone) => _ = ends.spawn(close(home.clone(), record, Outcome::lost())),
+            Some(Sight::Runs(_) | Sight::Unknown(_)) | None => {}
+        }
+    }
+    while ends.join_next().await.is_some() {}
+}
+
+async fn close(home: Home, record: ContainerRecord, outcome: Outcome) {
+    if let (Some(instance), Ok(docker), false) = (record.instance(), Docker::at(&record.engine).await, outcome.lost) {
+        let (container, run, home) = (record.container.clone(), RunId(record.run), home.clone());
+        drained(logs::spawn(logs::Following { docker, container, run, instance, home, keep: KEEP })).await;
+    }
+    let at = outcome.ended_us.unwrap_or_else(wall_us);
+    // Where nothing can be written the next supervisor asks the engine again.
+    drop(record.ended(&outcome, at).save(&home));
+}
+
 /// Containers of the project that run, and engines that could not be asked about them.
 #[derive(Debug, Default)]
 pub struct Running {

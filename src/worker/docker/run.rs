@@ -143,12 +143,17 @@ impl Live {
                 }
                 self.follow().await;
             }
-            // What it wrote to its end is read in any case.
-            Ok(Some(_)) => {
+            // What it wrote to its end is read in any case. Whoever told us to end it was late.
+            Ok(Some(facts)) => {
                 self.begin_logs();
-                self.follow().await;
+                self.told = self.record.stopping.then(|| self.record.grace());
+                let outcome = self.ended(state::of(&facts)).await;
+                self.finish(outcome).await;
             }
-            Ok(None) => self.follow().await,
+            Ok(None) => {
+                let outcome = self.removed().await;
+                self.finish(outcome).await;
+            }
             Err(_) => {
                 self.job.report(RunReport::Started { pid: self.record.pid }).await;
                 self.follow().await;

@@ -5,7 +5,9 @@ use crate::docker::testing::{Answer, Fake};
 use crate::sys::home::Home;
 use crate::sys::os;
 use crate::task::container::{Mount, Source};
+use crate::task::id::InstanceId;
 use crate::task::spec::Port;
+use crate::worker::docker::alone::{self, Sight};
 use crate::worker::docker::make::tests::spec;
 use crate::worker::docker::{DockerWorker, record};
 use crate::worker::{Work, Worker as _};
@@ -371,12 +373,8 @@ async fn a_volume_of_another_project_is_not_touched() {
     assert!(!failure.transient && stage.fake.asked("POST /containers/create").is_empty());
 }
 
-#[tokio::test]
-async fn an_end_that_nobody_saw_is_found_with_its_code_and_its_time() {
-    let mut stage = Stage::set();
-    stage.is(&ended(5, false));
-    stage.fake.answer(WAIT, 200, r#"{"StatusCode":5}"#);
-    let record = ContainerRecord {
+fn of_earlier(stage: &Stage) -> ContainerRecord {
+    ContainerRecord {
         slot: "postgres.1".into(),
         run: 7,
         engine: format!("unix://{}", stage.fake.socket().display()),
@@ -384,8 +382,52 @@ async fn an_end_that_nobody_saw_is_found_with_its_code_and_its_time() {
         name: "shop-postgres-1".into(),
         boot_id: os::boot_id().unwrap(),
         ..ContainerRecord::default()
-    };
-    stage.worker.adopt(&record, Arc::new(spec(stage.container())));
+    }
+}
+
+#[tokio::test]
+async fn without_a_supervisor_the_engine_is_asked_and_one_that_begins_writes_ends_down() {
+    let mut stage = Stage::set();
+    let postgres = InstanceId::parse("postgres.1").unwrap();
+    assert!(alone::look(&stage.home).await.is_empty(), "nobody is asked where nothing ran");
+    of_earlier(&stage).save(&stage.home).unwrap();
+    assert_eq!(alone::look(&stage.home).await.remove(&postgres), Some(Sight::Runs(None)));
+    alone::settle(&stage.home).await;
+    assert_eq!(stage.record().end, None);
+    stage.fake.die();
+    let Some(Sight::Unknown(why)) = alone::look(&stage.home).await.remove(&postgres) else { panic!("nobody can know") };
+    assert!(why.contains("docker.sock"), "{why}");
+    assert!(!alone::running(&stage.home, None).await.is_nothing(), "what may run is no nothing");
+    stage.fake.come_back();
+    stage.is(&ended(5, false));
+    assert_eq!(alone::look(&stage.home).await.remove(&postgres), Some(Sight::Ended(exit(5, None))));
+    alone::settle(&stage.home).await;
+    assert!(stage.record().end.is_some_and(|end| end.code == Some(5) && end.ended_us == 1_767_323_105_000_000));
+    assert!(alone::look(&stage.home).await.is_empty(), "what has an end needs no look");
+}
+
+#[tokio::test]
+async fn what_runs_is_stopped_without_a_supervisor_by_its_labels() {
+    let stage = Stage::set();
+    of_earlier(&stage).save(&stage.home).unwrap();
+    stage.has("running");
+    let answers = vec![stage.says(RUNS), stage.says(&ended(0, false))];
+    stage.fake.script(INSPECT, answers);
+    stage.fake.answer("POST /containers/c1/stop", 204, "");
+    let running = alone::running(&stage.home, None).await;
+    assert!(!running.is_nothing());
+    assert_eq!(alone::stop_all(&stage.home, running, None).await, Vec::<String>::new());
+    // Its own grace, which the container knows.
+    assert_eq!(stage.fake.asked("POST /containers/c1/stop?t=3").len(), 1);
+    assert!(stage.record().end.is_some_and(|end| end.stopped && end.code == Some(0)));
+}
+
+#[tokio::test]
+async fn an_end_that_nobody_saw_is_found_with_its_code_and_its_time() {
+    let mut stage = Stage::set();
+    stage.is(&ended(5, false));
+    stage.fake.answer(WAIT, 200, r#"{"StatusCode":5}"#);
+    stage.worker.adopt(&of_earlier(&stage), Arc::new(spec(stage.container())));
     assert_eq!(stage.next().await, RunReport::Exited(exit(5, None)));
     assert!(stage.record().end.is_some_and(|end| end.ended_us == 1_767_323_105_000_000));
 }
