@@ -191,7 +191,7 @@ pub fn service(view: &ServiceView) -> wire::Service {
         build: view.build.as_ref().map(build),
         test: None,
         rerun: view.rerun,
-        instances: view.instances.iter().map(|i| instance(view.kind, i)).collect(),
+        instances: view.instances.iter().map(instance).collect(),
     }
 }
 
@@ -213,13 +213,13 @@ fn build(view: &BuildView) -> wire::Build {
     }
 }
 
-fn instance(kind: spec::Kind, view: &InstanceView) -> wire::Instance {
+fn instance(view: &InstanceView) -> wire::Instance {
     wire::Instance {
         id: view.id.to_string(),
         state: view.state.word().into(),
         trouble: view.trouble.map(Into::into),
         pid: view.pid,
-        worker: if kind == spec::Kind::Vendor { "docker" } else { "process" }.into(),
+        worker: if view.container { "docker" } else { "process" }.into(),
         node: "local".into(),
         ports: view.ports.iter().map(|p| (p.name.clone(), p.number)).collect(),
         listening: view.listening.clone(),

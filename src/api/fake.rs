@@ -30,6 +30,7 @@ pub(super) fn view(service: &str, state: Shown, settled: Settled) -> ServiceView
     let id = InstanceId { service: name(service), number: 1 };
     let instance = InstanceView {
         id,
+        container: false,
         state,
         run: None,
         pid: None,

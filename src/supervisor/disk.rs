@@ -157,19 +157,19 @@ impl Files {
     fn names(&self, project: Option<&Project>) -> BTreeSet<ServiceName> {
         let live = self.records.iter().filter(|copy| copy.live).map(|copy| copy.instance.service.clone());
         match project {
-            Some(project) => project.services.keys().cloned().chain(live).collect(),
+            Some(project) => project.names().cloned().chain(live).collect(),
             None => self.intents.keys().cloned().chain(live).collect(),
         }
     }
 
     fn service(&self, name: &ServiceName, project: Option<&Project>) -> ServiceView {
-        let config = project.and_then(|project| project.services.get(name)).map(|service| &service.config);
         let intent = self.intents.get(name);
         let last = self.last.iter().find(|last| last.name == name.as_str());
         let in_container = |copy: &Copy| copy.instance.service == *name && copy.container.is_some();
         let unknown = if self.records.iter().any(in_container) { Kind::Vendor } else { Kind::Service };
-        let kind = config.map_or(unknown, |config| config.kind);
-        let in_file = config.map(|config| config.scale);
+        let kind = project.and_then(|project| project.kind(name)).unwrap_or(unknown);
+        let in_file = project.and_then(|project| project.scale(name));
+        let container = project.is_some_and(|project| project.vendors.contains_key(name));
         let kept = intent.and_then(|intent| intent.scale.filter(|_| intent.scale_in_file == in_file));
         let scale = kept.or(in_file).unwrap_or(1);
         let build = last.filter(|last| last.artifact.is_some() || last.build_error.is_some()).map(build_view);
@@ -179,7 +179,11 @@ impl Files {
             desired: desired(intent),
             scale,
             build,
-            instances: self.instances(name, scale, last),
+            instances: self
+                .instances(name, scale, last)
+                .into_iter()
+                .map(|instance| InstanceView { container, ..instance })
+                .collect(),
             settled: Settled::Pending,
             reason: self.nobody_knows(name).or_else(|| last.and_then(|last| last.reason.clone())),
             rerun: intent.is_some_and(|intent| intent.rerun && intent.is_wanted()),
@@ -223,6 +227,7 @@ fn instance_view(
     let resting = ended.filter(|shown| matches!(shown, Shown::Failed | Shown::Crashloop | Shown::Done));
     InstanceView {
         id,
+        container: false,
         state: if live.is_some() { Shown::Running } else { resting.unwrap_or(Shown::Idle) },
         run: live.map(|copy| RunId(copy.record.run)),
         pid: match sight {

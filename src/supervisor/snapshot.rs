@@ -284,6 +284,8 @@ pub struct BuildView {
 pub struct InstanceView {
     /// Which.
     pub id: InstanceId,
+    /// It runs in a container.
+    pub container: bool,
     /// Its state in `ps`.
     pub state: Shown,
     /// The newest run.

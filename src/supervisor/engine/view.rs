@@ -61,6 +61,7 @@ impl Engine {
         let run = slot.run.as_ref();
         InstanceView {
             id: slot.id.clone(),
+            container: slot.launch.container.is_some(),
             state: self.shown(service, slot),
             run: slot.last_run,
             pid: run.and_then(|run| run.pid),
