@@ -213,13 +213,16 @@ fn build(view: &BuildView) -> wire::Build {
     }
 }
 
+/// The worker of what runs as a process of this machine.
+pub const PROCESS: &str = "process";
+
 fn instance(view: &InstanceView) -> wire::Instance {
     wire::Instance {
         id: view.id.to_string(),
         state: view.state.word().into(),
         trouble: view.trouble.map(Into::into),
         pid: view.pid,
-        worker: if view.container { "docker" } else { "process" }.into(),
+        worker: if view.contained { "docker" } else { PROCESS }.into(),
         node: "local".into(),
         ports: view.ports.iter().map(|p| (p.name.clone(), p.number)).collect(),
         listening: view.listening.clone(),

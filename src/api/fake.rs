@@ -30,7 +30,6 @@ pub(super) fn view(service: &str, state: Shown, settled: Settled) -> ServiceView
     let id = InstanceId { service: name(service), number: 1 };
     let instance = InstanceView {
         id,
-        container: false,
         state,
         run: None,
         pid: None,
@@ -39,6 +38,7 @@ pub(super) fn view(service: &str, state: Shown, settled: Settled) -> ServiceView
         restarts: 0,
         started_us: None,
         last_exit: None,
+        contained: false,
         healthy: None,
         limits: None,
         trouble: None,

@@ -101,7 +101,8 @@ impl Server {
                 instance.cpu_percent = Some(used.cpu_percent);
                 instance.memory_bytes = Some(used.memory_bytes);
             }
-            if instance.trouble.is_none() {
+            // What runs in a container has no shim: whatever is its parent says nothing about it.
+            if instance.trouble.is_none() && instance.worker == convert::PROCESS {
                 instance.trouble = trouble.get(&pid).map(|trouble| trouble.word().to_owned());
             }
         }

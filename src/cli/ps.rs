@@ -244,7 +244,7 @@ pub(super) fn ended(exit: &Exit) -> String {
         "stopped" => format!("{how} when it was stopped"),
         "rerun" => format!("{how} when it was replaced"),
         "failed-probe" => format!("{how} because its liveness probe failed"),
-        "lost" => "its shim died, and it with it".to_owned(),
+        "lost" => "it was lost: its shim or its container was gone".to_owned(),
         "start-failed" => "it could not be started".to_owned(),
         "port" => "another process holds its port".to_owned(),
         other => format!("{how} ({other})"),

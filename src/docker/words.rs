@@ -39,9 +39,9 @@ pub(super) fn of(said: &Said, address: &Address) -> Failure {
         Said::DockerStreamError { error } => sorted(error),
         Said::DockerContainerWaitError { error, .. } => sorted(error),
         Said::RequestTimeoutError => timed_out(address, Duration::from_secs(180)),
-        Said::SocketNotFoundError(_) => absent(address, io::ErrorKind::NotFound, ""),
+        Said::SocketNotFoundError(_) => absent(address, io::ErrorKind::NotFound),
         other => match kind_of(other) {
-            Some(kind) => absent(address, kind, &other.to_string()),
+            Some(kind) => absent(address, kind),
             None => Failure::new(
                 Class::Other,
                 format!("the Docker engine at `{address}`: {}", short(&other.to_string())),
@@ -67,7 +67,7 @@ fn kind_of(said: &Said) -> Option<io::ErrorKind> {
 }
 
 /// Nobody could be spoken with.
-fn absent(address: &Address, kind: io::ErrorKind, words: &str) -> Failure {
+fn absent(address: &Address, kind: io::ErrorKind) -> Failure {
     let at = format!("the Docker engine at `{address}`");
     match kind {
         io::ErrorKind::PermissionDenied => Failure::new(
@@ -81,10 +81,10 @@ fn absent(address: &Address, kind: io::ErrorKind, words: &str) -> Failure {
         io::ErrorKind::ConnectionRefused => {
             Failure::new(Class::NotRunning, format!("{at} is not running: nobody listens there"), find::start_hint())
         }
-        _ => {
-            let why = if words.is_empty() { kind.to_string() } else { short(words) };
-            Failure::new(Class::NotRunning, format!("{at} cannot be reached: {why}"), find::start_hint())
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
+            Failure::new(Class::NotRunning, format!("{at} broke off"), find::start_hint())
         }
+        _ => Failure::new(Class::NotRunning, format!("{at} cannot be reached: {kind}"), find::start_hint()),
     }
 }
 

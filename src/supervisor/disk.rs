@@ -166,10 +166,13 @@ impl Files {
         let intent = self.intents.get(name);
         let last = self.last.iter().find(|last| last.name == name.as_str());
         let in_container = |copy: &Copy| copy.instance.service == *name && copy.container.is_some();
-        let unknown = if self.records.iter().any(in_container) { Kind::Vendor } else { Kind::Service };
+        let contained = match project {
+            Some(project) if project.contains(name) => project.vendors.contains_key(name),
+            Some(_) | None => self.records.iter().any(in_container),
+        };
+        let unknown = if contained { Kind::Vendor } else { Kind::Service };
         let kind = project.and_then(|project| project.kind(name)).unwrap_or(unknown);
         let in_file = project.and_then(|project| project.scale(name));
-        let container = project.is_some_and(|project| project.vendors.contains_key(name));
         let kept = intent.and_then(|intent| intent.scale.filter(|_| intent.scale_in_file == in_file));
         let scale = kept.or(in_file).unwrap_or(1);
         let build = last.filter(|last| last.artifact.is_some() || last.build_error.is_some()).map(build_view);
@@ -179,11 +182,7 @@ impl Files {
             desired: desired(intent),
             scale,
             build,
-            instances: self
-                .instances(name, scale, last)
-                .into_iter()
-                .map(|instance| InstanceView { container, ..instance })
-                .collect(),
+            instances: self.instances(name, scale, last, contained),
             settled: Settled::Pending,
             reason: self.nobody_knows(name).or_else(|| last.and_then(|last| last.reason.clone())),
             rerun: intent.is_some_and(|intent| intent.rerun && intent.is_wanted()),
@@ -199,7 +198,13 @@ impl Files {
         })
     }
 
-    fn instances(&self, name: &ServiceName, scale: u32, last: Option<&LastService>) -> Vec<InstanceView> {
+    fn instances(
+        &self,
+        name: &ServiceName,
+        scale: u32,
+        last: Option<&LastService>,
+        contained: bool,
+    ) -> Vec<InstanceView> {
         let live = |number: u32| {
             self.records.iter().find(|r| r.live && r.instance.service == *name && r.instance.number == number)
         };
@@ -210,7 +215,7 @@ impl Files {
         let one = |number: u32| {
             let id = InstanceId { service: name.clone(), number };
             let sight = self.sights.get(&id);
-            instance_view(id, of_last(number), live(number), sight)
+            instance_view(id, of_last(number), live(number), sight, contained)
         };
         numbers.into_iter().map(one).collect()
     }
@@ -221,15 +226,16 @@ fn instance_view(
     last: Option<&LastInstance>,
     live: Option<&Copy>,
     sight: Option<&Sight>,
+    contained: bool,
 ) -> InstanceView {
     let ended = last.and_then(|last| Shown::ORDER.into_iter().find(|shown| shown.word() == last.state));
     // Nothing runs without a shim: a state that says so is from before.
     let resting = ended.filter(|shown| matches!(shown, Shown::Failed | Shown::Crashloop | Shown::Done));
     InstanceView {
         id,
-        container: false,
         state: if live.is_some() { Shown::Running } else { resting.unwrap_or(Shown::Idle) },
         run: live.map(|copy| RunId(copy.record.run)),
+        contained,
         pid: match sight {
             Some(Sight::Runs(pid)) => *pid,
             Some(_) => None,

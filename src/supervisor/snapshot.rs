@@ -284,14 +284,14 @@ pub struct BuildView {
 pub struct InstanceView {
     /// Which.
     pub id: InstanceId,
-    /// It runs in a container.
-    pub container: bool,
     /// Its state in `ps`.
     pub state: Shown,
     /// The newest run.
     pub run: Option<RunId>,
     /// The leader of its group.
     pub pid: Option<u32>,
+    /// It runs in a container.
+    pub contained: bool,
     /// Its ports.
     pub ports: Vec<Port>,
     /// What its group listens on.

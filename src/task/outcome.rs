@@ -47,7 +47,7 @@ pub struct Outcome {
     pub signal: Option<i32>,
     /// The kernel's out-of-memory killer did it.
     pub oom: bool,
-    /// The shim died first, or the container was gone, so the code is not known.
+    /// The shim died first, or the container was gone, so the code is not known; where one is, it ended well and not by itself: its engine was restarted.
     pub lost: bool,
     /// It was told to end, and it or a part of it did not until SIGKILL came.
     pub killed: bool,

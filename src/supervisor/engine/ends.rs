@@ -212,12 +212,14 @@ impl Engine {
         let policy = self.policy(id);
         let Some(slot) = self.slot(id) else { return };
         let reason = if failure.port { Reason::Port } else { Reason::StartFailed };
-        slot.remember(ExitView { code: None, signal: None, reason, killed: false, at_us: now.wall_us });
         let ended = slot.run.take();
         slot.ran = ended.as_ref().map(|run| (run.settings.clone(), run.artifact.clone()));
         slot.trouble = Some(failure.message.clone());
         // It is told once: the engine is called again and again.
         let is_known = std::mem::replace(&mut slot.absent, failure.absent) && failure.absent;
+        if !is_known {
+            slot.remember(ExitView { code: None, signal: None, reason, killed: false, at_us: now.wall_us });
+        }
         let told = ended.as_ref().is_some_and(|run| run.ending.is_some());
         let message = format!("{id} could not start: {}", failure.message);
         if !wanted || told {
@@ -264,7 +266,8 @@ impl Engine {
         slot.remember(ExitView { code: outcome.code, signal: outcome.signal, reason, killed, at_us });
         let how = slot.killed_words();
         // A clean end after a failed liveness probe is still the end of a service that was not well.
-        let success = outcome.code == Some(0) && reason != Reason::FailedProbe;
+        // Of a job that ended well while nobody could look, that counts; what shall stay up did not end by itself then.
+        let success = outcome.code == Some(0) && reason != Reason::FailedProbe && (once || !outcome.lost);
         let what = if slot.launch.container.is_some() { "its container was gone" } else { "its shim died" };
         let mut ending = ended_words(outcome, ended.limits.as_ref(), what);
         if crashes && wanted && ended.ending.is_none() && !success {
@@ -488,6 +491,7 @@ fn outcome_reason(outcome: &Outcome) -> Reason {
 fn ended_words(outcome: &Outcome, limits: Option<&Limits>, lost: &str) -> String {
     let memory = limits.filter(|limits| limits.unenforced.is_none()).and_then(|limits| limits.memory);
     match outcome {
+        Outcome { lost: true, code: Some(_), .. } => "was ended while its engine was away".to_owned(),
         Outcome { lost: true, .. } => format!("was lost: {lost}"),
         Outcome { oom: true, .. } => match memory {
             Some(bytes) => format!("was killed by the kernel: it used more than {}", size_words(bytes)),

@@ -184,7 +184,10 @@ impl Slot {
     /// What stands above all else there is to say.
     fn grave_words(&self) -> Option<String> {
         let run = self.run.as_ref()?;
-        let words = [Trouble::Unkillable, Trouble::Stuck].iter().find_map(|trouble| run.troubles.get(trouble))?;
+        // Of a container whose engine is away nothing else that is known counts.
+        let lost_sight = self.launch.container.is_some().then_some(Trouble::Unknown);
+        let grave = [Some(Trouble::Unkillable), Some(Trouble::Stuck), lost_sight].into_iter().flatten();
+        let words = grave.filter_map(|trouble| run.troubles.get(&trouble)).next()?;
         Some(format!("{}: {words}", self.id))
     }
 

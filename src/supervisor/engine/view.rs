@@ -61,10 +61,10 @@ impl Engine {
         let run = slot.run.as_ref();
         InstanceView {
             id: slot.id.clone(),
-            container: slot.launch.container.is_some(),
             state: self.shown(service, slot),
             run: slot.last_run,
             pid: run.and_then(|run| run.pid),
+            contained: slot.launch.container.is_some(),
             ports: slot.launch.ports.clone(),
             listening: run.map(|run| run.listening.clone()).unwrap_or_default(),
             restarts: slot.restarts,

@@ -292,4 +292,4 @@ pub(super) fn image_id(image: &ImageInspect) -> String {
 
 #[cfg(test)]
 #[path = "make_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -97,8 +97,8 @@ pub(super) async fn adopt(job: Job, record: ContainerRecord, signals: mpsc::Rece
             job.report(RunReport::Started { pid: record.pid }).await;
             let mut lost = Away::new(&job, &record, signals);
             let found = lost.call(failure).await;
-            let signals = lost.signals;
-            Live::new(job, found, record, signals).take_over().await;
+            let (signals, told) = (lost.signals, lost.told);
+            Live { told, ..Live::new(job, found, record, signals) }.take_over().await;
             return;
         }
     };
@@ -121,24 +121,25 @@ struct Live {
     ending: Option<Ending>,
     /// It was told to end: with this grace at the most.
     told: Option<Duration>,
+    /// Its engine went away, and it was not seen to run since.
+    unseen: bool,
 }
 
 impl Live {
     fn new(job: Job, docker: Docker, record: ContainerRecord, signals: mpsc::Receiver<Signal>) -> Live {
         let (logs, probe, ending, told) = (None, None, None, None);
-        Live { job, docker, record, signals, logs, probe, paused: false, ending, told }
+        Live { job, docker, record, signals, logs, probe, paused: false, ending, told, unseen: false }
     }
 
     /// An adopted run: what is, is told as if it had just begun.
     async fn take_over(mut self) {
-        if self.record.stopping {
-            self.told = Some(self.record.grace());
-        }
+        let told = self.told.or_else(|| self.record.stopping.then(|| self.record.grace()));
+        self.told = told;
         match self.docker.inspect(&self.record.container).await {
             Ok(Some(facts)) if state::of(&facts).running => {
                 self.tell_started(&Arc::new(facts)).await;
-                if self.record.stopping {
-                    self.end(self.record.grace());
+                if let Some(grace) = told {
+                    self.end(grace);
                 }
                 self.follow().await;
             }
@@ -235,7 +236,7 @@ impl Live {
             match heard {
                 Heard::Paused => self.pause(true).await,
                 Heard::GoesOn => self.pause(false).await,
-                Heard::Over | Heard::Silence => return self.look(heard).await,
+                Heard::Over | Heard::Silence => return self.look().await,
             }
         }
     }
@@ -251,9 +252,9 @@ impl Live {
     }
 
     /// What became of it; `None` where it runs on.
-    async fn look(&mut self, heard: Heard) -> Option<Outcome> {
+    async fn look(&mut self) -> Option<Outcome> {
         match self.docker.inspect(&self.record.container).await {
-            Ok(Some(facts)) => self.judge(Arc::new(facts), heard).await,
+            Ok(Some(facts)) => self.judge(Arc::new(facts)).await,
             Ok(None) => Some(self.removed().await),
             Err(failure) => {
                 self.away(failure).await;
@@ -262,24 +263,26 @@ impl Live {
         }
     }
 
-    async fn judge(&mut self, facts: Arc<ContainerInspectResponse>, heard: Heard) -> Option<Outcome> {
+    async fn judge(&mut self, facts: Arc<ContainerInspectResponse>) -> Option<Outcome> {
         let state = state::of(&facts);
         if !state.running {
             return Some(self.ended(state).await);
         }
-        if state.started_at != self.record.started_at {
+        self.unseen = false;
+        if state.started_at == self.record.started_at {
+            // An engine that ends at once what waits for it must not keep us busy.
+            sleep(FIRST).await;
+        } else {
             self.started_anew(&facts).await;
         }
         self.pause(state.paused).await;
-        if heard == Heard::Silence {
-            // An engine that ends what waits for it at once must not keep us busy.
-            sleep(FIRST).await;
-        }
         None
     }
 
     async fn ended(&mut self, state: State) -> Outcome {
-        let outcome = state.outcome(self.told.is_some());
+        let mut outcome = state.outcome(self.told.is_some());
+        // An engine ends what it finds running when it begins again: however well that went, it was no end of its own.
+        outcome.lost = self.unseen && self.told.is_none() && outcome.code == Some(0);
         if self.told.is_none() && outcome.signal == Some(libc::SIGKILL) {
             sleep(REMOVAL).await;
             if let Ok(None) = self.docker.inspect(&self.record.container).await {
@@ -314,6 +317,7 @@ impl Live {
         let signals = std::mem::replace(&mut self.signals, mpsc::channel(1).1);
         let mut away = Away { told: self.told, ..Away::new(&self.job, &self.record, signals) };
         self.docker = away.call(failure).await;
+        self.unseen = true;
         let told = away.told;
         self.signals = away.signals;
         self.ending = None;
@@ -425,10 +429,10 @@ impl<'a> Away<'a> {
         let mut delay = FIRST;
         let mut since = self.told.map(|_| Instant::now());
         let mut undoable = false;
-        let words = format!("the Docker engine cannot be reached, so nobody knows whether it runs: {failure}");
+        let words = format!("the Docker engine cannot be reached, and nobody knows whether it runs: {failure}");
         self.job.trouble(Trouble::Unknown, Some(words)).await;
         loop {
-            if let Ok(docker) = Docker::at(&self.record.engine).await {
+            if let Ok(docker) = self.reach().await {
                 if undoable {
                     self.job.trouble(Trouble::Unkillable, None).await;
                 }
@@ -456,6 +460,13 @@ impl<'a> Away<'a> {
         }
     }
 
+    /// An engine that is there and cannot say anything about the container is none yet.
+    async fn reach(&self) -> Result<Docker, Failure> {
+        let docker = Docker::at(&self.record.engine).await?;
+        docker.inspect(&self.record.container).await?;
+        Ok(docker)
+    }
+
     /// Remembers what it was told; says whether that was to end.
     fn heed(&mut self, signal: Signal) -> bool {
         let grace = match signal {
@@ -468,3 +479,7 @@ impl<'a> Away<'a> {
         true
     }
 }
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;
