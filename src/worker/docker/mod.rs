@@ -124,4 +124,8 @@ impl Worker for DockerWorker {
             _ = signals.try_send(signal);
         }
     }
+
+    fn is_at_rest(&self) -> bool {
+        self.runs.values().all(mpsc::Sender::is_closed)
+    }
 }
