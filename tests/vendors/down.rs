@@ -1,5 +1,8 @@
 //! `vendors down` takes containers and the network; data only when they are asked for by name.
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::support::Vendors;
 
 use super::{POSTGRES, REDIS};
@@ -62,6 +65,19 @@ fn without_a_supervisor_it_works_too() {
     assert!(down.stderr.contains(&mounted), "{}", down.stderr);
     fleet.engine.docker(&["volume", "rm", &mounted]);
     assert!(!fleet.ps()["supervisor"]["running"].as_bool().unwrap(), "and starts none");
+}
+
+#[test]
+fn what_was_taken_down_after_a_kill_is_not_wanted_any_more() {
+    let Some(fleet) = Vendors::new("killed-down", &format!("vendors:\n{POSTGRES}")) else { return };
+    fleet.toy("api", &[], "");
+    fleet.orchestra(&["vendors", "up"]).ok();
+    kill(Pid::from_raw(fleet.supervisor()), Signal::SIGKILL).unwrap();
+    fleet.orchestra(&["vendors", "down"]).ok();
+    assert!(fleet.containers().is_empty());
+    fleet.orchestra(&["start", "api"]).ok();
+    assert_eq!(fleet.service("postgres")["state"], "idle");
+    assert!(fleet.containers().is_empty());
 }
 
 #[test]

@@ -19,6 +19,7 @@ use crate::config::values;
 use crate::docker::{Docker, Kept, Volumes};
 use crate::error::Error;
 use crate::project::Project;
+use crate::store::intent;
 use crate::task::id::ServiceName;
 
 /// Stops vendors and removes their containers and the project's network. Data stay: the next `vendors up` finds them. With --volumes they are removed, too,
@@ -162,9 +163,21 @@ impl Down<'_> {
         if lock::is_held(&self.place.home)? {
             return self.ask_supervisor().await;
         }
+        self.forget()?;
         let running = find(docker, &self.place.home.root, self.whose).await?.into_iter().filter(|kept| kept.running);
         for kept in running {
             docker.stop(&kept.id, self.args.timeout.unwrap_or(GRACE)).await?;
+        }
+        Ok(())
+    }
+
+    /// Without a supervisor nobody else sees to it that the next one does not want them any more.
+    fn forget(&self) -> Result<(), Error> {
+        let state = self.place.home.state();
+        let (intents, _) = intent::load(&state)?;
+        let wanted = intents.iter().filter(|(name, intent)| self.whose.has_service(name) && intent.is_wanted());
+        for (name, intent) in wanted {
+            intent::save_stopped(&state, name, intent)?;
         }
         Ok(())
     }
