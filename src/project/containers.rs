@@ -129,7 +129,8 @@ impl Resolver<'_> {
             aliases.retain(|alias| alias != name);
             aliases.insert(0, name.to_owned());
         }
-        // The engine is found by it, whether there are hooks or not.
+        out.project.clone_from(&self.project.name);
+        // Also the engine is found by it, and the passwords of registries are.
         match self.shared.of_project(&part.caller).all() {
             Ok(all) => {
                 out.hook_env = all.into_iter().map(|(key, variable)| (key, variable.value)).collect::<Environment>()
