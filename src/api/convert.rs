@@ -191,7 +191,7 @@ pub fn service(view: &ServiceView) -> wire::Service {
         build: view.build.as_ref().map(build),
         test: None,
         rerun: view.rerun,
-        instances: view.instances.iter().map(|i| instance(i)).collect(),
+        instances: view.instances.iter().map(instance).collect(),
     }
 }
 

@@ -6,8 +6,8 @@ use std::path::Path;
 use clap_complete::engine::CompletionCandidate;
 
 use super::text;
-use crate::project::{Project, find};
 use crate::project::load::{LoadOptions, load};
+use crate::project::{Project, find};
 
 /// Names of services and vendors, with `~` in front where one was typed.
 pub(super) fn selectors(current: &OsStr) -> Vec<CompletionCandidate> {

@@ -28,7 +28,7 @@ impl AutoPorts for Counting {
 fn resolve(project: &Project) -> Vec<Problem> {
     let home =
         Home { root: project.root.clone(), dot: project.root.join(".orchestra"), runtime: project.root.join("run") };
-    let services: Vec<ServiceName> = project.services.keys().cloned().collect();
+    let services: Vec<ServiceName> = project.names().cloned().collect();
     let caller =
         CallerEnv { env: Vec::new(), caller: Caller { umask: 0o022, nofile: None }, command: "start".to_owned() };
     let mut input = ResolveInput {

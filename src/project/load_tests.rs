@@ -98,7 +98,7 @@ fn the_documented_files_load() {
     let names = |names: Vec<&ServiceName>| names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     assert_eq!(names(project.services.keys().collect()), "api auth web");
     assert_eq!(names(project.vendors.keys().collect()), "postgres redis");
-    assert_eq!(project.warnings.len(), 1, "only of vendors");
+    assert_eq!(project.warnings.len(), 1, "only of the one that is built");
     assert_eq!(
         (project.name.as_str(), project.scheduler, project.strays, project.linger),
         ("shop", "epvm", Strays::Kill, Linger::Forever)

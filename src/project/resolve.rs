@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::build::{self, Build};
 use super::check;
 use super::clashes::{self, Claim};
-use super::containers::{self, VendorPart};
+use super::containers::part::{self as vendor_part, VendorPart};
 use super::environment::{self, BasePort, OfService, Shared};
 use super::ports::AutoPorts;
 use super::probes::{Probes, default_probe};
@@ -170,7 +170,7 @@ impl<'a> Resolver<'a> {
         let mut vendors = BTreeMap::new();
         for (name, vendor) in &project.vendors {
             let wanted = input.services.contains(name);
-            match containers::part(vendor, wanted, &shared, offset, input) {
+            match vendor_part::part(vendor, wanted, &shared, offset, input) {
                 Ok(part) => {
                     found.insert(name.clone(), environment::addresses(name, part.host(), &part.ports));
                     vendors.insert(name.clone(), part);

@@ -20,6 +20,8 @@ pub(super) fn keys() -> Value {
         "ports": {"anyOf": [of("text"), {"type": "array", "items": {"anyOf": [of("text"), object(port_keys())]}}], "description": "5432:5432 is this machine's port and the container's; 5432 alone takes a free one"},
         "volumes": {"type": "array", "items": {"anyOf": [word("name:/path, ./folder:/path, /path"), object(mount_keys())]}},
         "tmpfs": of("texts"),
+        "secrets": {"type": "array", "description": "Files at the head of a Compose file"},
+        "configs": {"type": "array", "description": "Files at the head of a Compose file"},
         "shm_size": of("size"),
         "healthcheck": object(json!({
             "test": of("texts"),

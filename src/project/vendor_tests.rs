@@ -229,6 +229,8 @@ services:
     env_file: [{path: ./db.env, required: false}, {path: ./raw.env, format: raw}]
     volumes: ["data:/data", {type: volume, source: own, target: /own}]
     networks: [back]
+    secrets: [password, {source: other, target: /etc/other}]
+    configs: [app]
     container_name: my_db
   migrate:
     image: migrate
@@ -241,6 +243,8 @@ services:
     depends_on: {migrate: {condition: service_completed_successfully}, web: {condition: service_started, required: false}}
 volumes: {data: , own: {external: true, name: "shared_${PG}"}}
 networks: {back: }
+secrets: {password: {file: "./secret/${PG}"}, other: {file: /o}}
+configs: {app: {file: ./app.conf}}
 "#;
 
 #[test]
@@ -254,8 +258,8 @@ fn a_compose_file_means_what_it_means_to_compose() {
     let warnings = messages(&fleet.load().warnings);
     let expected = "\
 deploy/compose.yml:3:41: `logging` is not taken: the output is kept in the project's logs | `orchestra logs` shows it, `logs: {keep: …}` bounds it
-deploy/compose.yml:16:5: `container_name` is not taken: containers are named after the project and `db` | others find it by the name of its section
-deploy/compose.yml:21:5: `web` has `build` and is left out | to run it here make it a service of this project, or give it an `image` alone
+deploy/compose.yml:18:5: `container_name` is not taken: containers are named after the project and `db` | others find it by the name of its section
+deploy/compose.yml:23:5: `web` has `build` and is left out | to run it here make it a service of this project, or give it an `image` alone
 ";
     assert_eq!(warnings, expected);
     fleet.caller.push(("HANDED".into(), "from the shell".into()));
@@ -272,7 +276,22 @@ deploy/compose.yml:21:5: `web` has `build` and is left out | to run it here make
         external,
         nocopy: false,
     };
-    assert_eq!(volumes, [volume("shop_data", "data", false), volume("shared_14", "own", true)]);
+    assert_eq!(volumes[..2], [volume("shop_data", "data", false), volume("shared_14", "own", true)]);
+    let files = container(&fleet, "db").mounts[2..]
+        .iter()
+        .map(|mount| (mount.target.clone(), mount.source.clone()))
+        .collect::<Vec<_>>();
+    let bind = |target: &str, path: &Path| {
+        let source = Source::Bind { path: path.to_owned(), create: false, propagation: None, relabel: None };
+        (target.to_owned(), source)
+    };
+    let deploy = fleet.root.join("deploy");
+    let expected = [
+        bind("/run/secrets/password", &deploy.join("secret/14")),
+        bind("/etc/other", Path::new("/o")),
+        bind("/app", &deploy.join("app.conf")),
+    ];
+    assert_eq!(files, expected);
     let migrate = fleet.one("migrate");
     assert_eq!((migrate.kind, migrate.restart.mode), (Kind::Job, RestartMode::No), "somebody waits for its end");
     assert_eq!(migrate.needs[0].condition, Condition::Started, "a list of Compose's");

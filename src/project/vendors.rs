@@ -11,7 +11,7 @@ use crate::services::spec::NeedConfig;
 use crate::task::id::ServiceName;
 use crate::task::restart::RestartMode;
 use crate::task::spec::{Condition, Kind};
-use crate::vendors::spec::{Dialect, VendorConfig, VolumeConfig};
+use crate::vendors::spec::{Dialect, FileKind, VendorConfig, VolumeConfig};
 
 /// One vendor.
 #[derive(Clone, Debug)]
@@ -35,6 +35,8 @@ pub struct Vendor {
 pub struct Head {
     /// Volumes by name.
     pub volumes: BTreeMap<String, VolumeConfig>,
+    /// Secrets and configurations by name, with the paths of those that are files.
+    pub files: BTreeMap<(FileKind, String), Option<Template>>,
     /// What the `.env` beside a Compose file sets.
     pub dotenv: Vec<(String, Template)>,
     /// Services of a Compose file that are built, and so are no vendors.

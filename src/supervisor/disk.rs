@@ -163,7 +163,6 @@ impl Files {
     }
 
     fn service(&self, name: &ServiceName, project: Option<&Project>) -> ServiceView {
-        let config = project.and_then(|project| project.services.get(name)).map(|service| &service.config);
         let intent = self.intents.get(name);
         let last = self.last.iter().find(|last| last.name == name.as_str());
         let in_container = |copy: &Copy| copy.instance.service == *name && copy.container.is_some();
@@ -173,7 +172,7 @@ impl Files {
         };
         let unknown = if contained { Kind::Vendor } else { Kind::Service };
         let kind = project.and_then(|project| project.kind(name)).unwrap_or(unknown);
-        let in_file = config.map(|config| config.scale);
+        let in_file = project.and_then(|project| project.scale(name));
         let kept = intent.and_then(|intent| intent.scale.filter(|_| intent.scale_in_file == in_file));
         let scale = kept.or(in_file).unwrap_or(1);
         let build = last.filter(|last| last.artifact.is_some() || last.build_error.is_some()).map(build_view);

@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod rerun;
+#[cfg(test)]
+mod vendors;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::spec::VolumeConfig;
+use super::files;
+use super::spec::{FileKind, VolumeConfig};
 use crate::config::problem::Problem;
 use crate::config::reader::{Reader, unknown_key};
 use crate::config::suggest::nearest;
@@ -19,14 +20,15 @@ pub struct ComposeFile {
     pub left_out: Vec<(ServiceName, Place)>,
     /// Volumes that its head describes.
     pub volumes: BTreeMap<String, VolumeConfig>,
+    /// Secrets and configurations, with the paths of those that are files.
+    pub files: BTreeMap<(FileKind, String), Option<Template>>,
     /// Further files, relative to this one.
     pub include: Vec<(String, Place)>,
 }
 
 /// Keys of a file's head.
-pub const KEYS: &[&str] = &["services", "volumes", "networks", "include", "name", "version"];
-/// Others that Compose knows.
-const UNKNOWN: &[&str] = &["configs", "secrets", "models"];
+pub const KEYS: &[&str] =
+    &["services", "volumes", "networks", "secrets", "configs", "include", "name", "version", "models"];
 
 /// Reads a whole file.
 pub fn file(node: &Node, reader: &mut Reader) -> ComposeFile {
@@ -45,13 +47,11 @@ pub fn file(node: &Node, reader: &mut Reader) -> ComposeFile {
                 let message = "`name` is not taken: containers and volumes are named after this project";
                 reader.push(Problem::at(&entry.place, message).warning());
             }
-            "networks" | "version" => {}
+            "secrets" => out.files.extend(files::declared(&entry.node, FileKind::Secret, reader)),
+            "configs" => out.files.extend(files::declared(&entry.node, FileKind::Config, reader)),
+            // Whoever uses a model is told where it is used.
+            "networks" | "version" | "models" => {}
             key if key.starts_with("x-") => {}
-            key if UNKNOWN.contains(&key) => {
-                // Whoever uses one of them is told where it is used.
-                let message = format!("`{key}` at the head of a Compose file is not taken");
-                reader.push(Problem::at(&entry.place, message).warning());
-            }
             _ => reader.push(unknown_key(entry, KEYS)),
         }
     }

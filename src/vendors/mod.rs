@@ -5,6 +5,8 @@
 //! somebody starts it. Paths, the project's name and free ports are put in later, in `project/`.
 
 pub mod compose;
+mod environment;
+mod files;
 pub mod fill;
 mod health;
 pub mod keys;

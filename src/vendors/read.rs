@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use super::fill::{self, Filler, LAYERED};
-use super::spec::{Dialect, PortConfig, VendorConfig, VendorEnvFile};
-use super::{health, keys, limits, lists, mounts, needs, networks, ports, values};
+use super::spec::{Dialect, FileKind, PortConfig, VendorConfig};
+use super::{environment, files, health, keys, limits, lists, mounts, needs, networks, ports, values};
 use crate::config::problem::{Problem, Severity};
 use crate::config::reader::Reader;
-use crate::config::template::{Lookup, Template};
+use crate::config::template::Lookup;
 use crate::config::tree::{Entry, Node, Place, Value};
 use crate::services::{probes, sections};
 use crate::task::container::{ContainerSpec, Network, Pull};
@@ -146,6 +146,7 @@ fn empty(name: ServiceName, place: &Place, folder: &Path) -> VendorConfig {
         env_files: Vec::new(),
         ports: Vec::new(),
         mounts: Vec::new(),
+        files: Vec::new(),
         needs: Vec::new(),
         optional: Vec::new(),
         ready: None,
@@ -165,14 +166,16 @@ fn read_key(config: &mut VendorConfig, entry: &Entry, dialect: Dialect, reader: 
     let (key, node) = (entry.key.as_str(), &entry.node);
     match key {
         "depends_on" => needs::depends_on(config, node, dialect, reader),
-        "environment" | "env" => config.env = variables(node, key, dialect, reader),
-        "env_file" => config.env_files = env_files(node, dialect, reader),
+        "environment" | "env" => config.env = environment::variables(node, key, dialect, reader),
+        "env_file" => config.env_files = environment::env_files(node, dialect, reader),
         "profiles" => config.profiles = reader.texts(node, key),
         "enabled" => config.enabled &= reader.boolean(node, key).unwrap_or(true),
         "type" => config.kind = reader.choice(node, key, KINDS).unwrap_or(Kind::Vendor),
         "ports" => config.ports = ports::ports(node, reader),
         "volumes" => config.mounts.extend(mounts::volumes(node, reader)),
         "tmpfs" => config.mounts.extend(mounts::tmpfs(node, reader)),
+        "secrets" => config.files.extend(files::used(node, FileKind::Secret, reader)),
+        "configs" => config.files.extend(files::used(node, FileKind::Config, reader)),
         "ready" => config.ready = probe(node, key, reader),
         "live" => config.live = probe(node, key, reader),
         "restart" => config.restart = limits::restart(node, reader),
@@ -291,72 +294,4 @@ fn refuse_pairs(config: &VendorConfig, entries: &[&Entry], reader: &mut Reader) 
     if let (Network::None, Some(ports)) = (&config.container.network, find("ports")) {
         reader.error(&ports.place, "`ports` cannot be published with `network_mode: none`");
     }
-}
-
-/// Variables: a mapping, or a list of `KEY=value`. One without a value is that of whoever starts the vendor.
-fn variables(node: &Node, key: &str, dialect: Dialect, reader: &mut Reader) -> Vec<(String, Option<Template>)> {
-    let template = |text: &str, place: &Place| Template::parse_with(dialect.dollars(), text, Some(place));
-    let mut out: Vec<(String, Option<Template>)> = Vec::new();
-    let mut add = |name: &str, value: Option<Template>, place: &Place, reader: &mut Reader| {
-        if name.is_empty() || name.contains(['=', '\0', ' ', '\t', '\n']) {
-            reader.error(place, format!("`{name}` is not a name of a variable"));
-            return;
-        }
-        out.retain(|(known, _)| known != name);
-        out.push((name.to_owned(), value));
-    };
-    match &node.value {
-        Value::Map(entries) => {
-            for entry in entries {
-                let value = match entry.node.is_null() {
-                    true => None,
-                    false => match reader.text(&entry.node, &format!("{key}.{}", entry.key)) {
-                        Some(text) => Some(template(&text, &entry.node.place)),
-                        None => continue,
-                    },
-                };
-                add(&entry.key, value, &entry.place, reader);
-            }
-        }
-        Value::List(items) => {
-            for item in items {
-                let Some(text) = reader.text(item, key) else { continue };
-                let (name, value) = text.split_once('=').map_or((text.as_str(), None), |(k, v)| (k, Some(v)));
-                add(name, value.map(|value| template(value, &item.place)), &item.place, reader);
-            }
-        }
-        Value::Null => {}
-        Value::Scalar { .. } => {
-            let message =
-                format!("`{key}` must be a mapping (`KEY: value`) or a list of `KEY=value`, not {}", node.kind());
-            reader.error(&node.place, message);
-        }
-    }
-    out
-}
-
-fn env_files(node: &Node, dialect: Dialect, reader: &mut Reader) -> Vec<VendorEnvFile> {
-    let list = match &node.value {
-        Value::Map(_) => std::slice::from_ref(node),
-        _ => reader.items(node, "env_file"),
-    };
-    let mut out = Vec::new();
-    for item in list {
-        let (mut path, mut required, mut raw) = (None, true, false);
-        if let Value::Map(_) = &item.value {
-            for entry in reader.known(item, "env_file", &["path", "required", "format"]) {
-                match entry.key.as_str() {
-                    "path" => path = reader.word(&entry.node, "env_file.path"),
-                    "required" => required = reader.boolean(&entry.node, "env_file.required").unwrap_or(true),
-                    _ => raw = reader.choice(&entry.node, "env_file.format", &[("raw", true)]).unwrap_or(false),
-                }
-            }
-        } else {
-            path = reader.word(item, "env_file");
-        }
-        let Some(path) = path else { continue };
-        let path = Template::parse_with(dialect.dollars(), &path, Some(&item.place));
-        out.push(VendorEnvFile { path, required, raw, place: item.place.clone() });
-    }
-    out
 }

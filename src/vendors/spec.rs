@@ -50,6 +50,8 @@ pub struct VendorConfig {
     pub ports: Vec<PortConfig>,
     /// Volumes, folders of the host and memory.
     pub mounts: Vec<MountConfig>,
+    /// Secrets and configurations that are files.
+    pub files: Vec<FileConfig>,
     /// Whom it waits for.
     pub needs: Vec<NeedConfig>,
     /// Of these, those it starts without where they are not there.
@@ -179,6 +181,28 @@ pub enum SourceConfig {
         /// Other options.
         options: Option<String>,
     },
+}
+
+/// A file of this machine that its container reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileConfig {
+    /// What it is.
+    pub kind: FileKind,
+    /// Its name at the head of the file.
+    pub name: String,
+    /// Where it is seen, absolute.
+    pub target: String,
+    /// Where it stands.
+    pub at: At,
+}
+
+/// What a file is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FileKind {
+    /// `secrets:`
+    Secret,
+    /// `configs:`
+    Config,
 }
 
 /// A volume that the head of a file describes.

@@ -1,9 +1,10 @@
-//! A worker that runs nothing: builds succeed, runs are ready at once and end when they are told to. For tests of what stands above workers.
+//! A worker that runs nothing: builds succeed, runs are ready at once and end when they are told to, jobs at once. For tests of what stands above workers.
 
 use std::collections::HashMap;
 
 use super::{Outcome, RunReport, Signal, Sink, TestOutcome, Work, Worker};
 use crate::task::id::{Artifact, InstanceId, RunId};
+use crate::task::spec::ProbeTarget;
 
 /// Does what it is told, at once.
 pub struct FakeWorker {
@@ -29,6 +30,10 @@ impl Worker for FakeWorker {
                 self.live.insert(run, spec.instance.clone());
                 self.report(run, RunReport::Started { pid: run.0 as u32 });
                 self.report(run, RunReport::Ready(true));
+                if spec.ready.target == ProbeTarget::Started {
+                    // A job: it has nothing to do.
+                    self.signal(run, Signal::Stop { grace: None, spare: false });
+                }
             }
             Work::Build(batch) => {
                 let result = |key: &crate::task::id::BuildKey| (key.clone(), Ok(Artifact("fake".to_owned())));

@@ -238,7 +238,8 @@ impl Drop for Private {
         self.holder.kill().unwrap();
         self.holder.wait().unwrap();
         let left = leaks::sweep(self.dir.path(), Duration::from_secs(5));
-        let hierarchies: Vec<PathBuf> = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten().map(|e| e.path()).collect();
+        let hierarchies: Vec<PathBuf> =
+            fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten().map(|e| e.path()).collect();
         hierarchies.iter().for_each(|hierarchy| remove(&hierarchy.join(&self.group[1..])));
         if !std::thread::panicking() {
             assert!(left.is_empty(), "left of the private engine, killed now: {left:#?}");

@@ -120,7 +120,8 @@ impl Vendors {
 
     fn describe(&self) {
         for id in self.containers() {
-            let of = |args: &[&str]| self.engine.try_docker(&[args, &[id.as_str()]].concat()).unwrap_or_else(|said| said);
+            let of =
+                |args: &[&str]| self.engine.try_docker(&[args, &[id.as_str()]].concat()).unwrap_or_else(|said| said);
             eprintln!("--- container {}", of(&["inspect", "-f", "{{.Name}} {{json .State}} {{json .Config.Labels}}"]));
             eprintln!("{}", of(&["logs", "--tail", "20"]));
         }

@@ -55,7 +55,10 @@ fn doctor_says_how_to_mend_each() {
     };
     let nobody = docker(&fleet);
     assert_eq!(nobody["status"], "failed");
-    assert!(nobody["message"].as_str().unwrap().contains("/nowhere/docker.sock") && nobody["fix"].is_string(), "{nobody}");
+    assert!(
+        nobody["message"].as_str().unwrap().contains("/nowhere/docker.sock") && nobody["fix"].is_string(),
+        "{nobody}"
+    );
 
     // A socket that somebody left behind: nobody listens.
     let socket = fleet.path("left.sock");

@@ -56,7 +56,8 @@ fn a_killed_supervisor_takes_nothing_along() {
     // What they say from now on is heard, once.
     fleet.sql("do $$ begin raise warning 'after the kill'; end $$");
     let lines = eventually("its words in the log", || {
-        let lines: Vec<String> = fleet.lines(&["postgres"]).into_iter().filter(|l| l.contains("after the kill")).collect();
+        let lines: Vec<String> =
+            fleet.lines(&["postgres"]).into_iter().filter(|l| l.contains("after the kill")).collect();
         (!lines.is_empty()).then_some(lines)
     });
     assert_eq!(lines.len(), 1, "{lines:?}");

@@ -1,12 +1,16 @@
 //! `vendors down` takes containers and the network; data only when they are asked for by name.
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::support::Vendors;
 
 use super::{POSTGRES, REDIS};
 
 #[test]
 fn data_stay_unless_they_are_asked_for() {
-    let Some(fleet) = Vendors::new("down", &format!("vendors:\n{POSTGRES}{REDIS}")) else { return };
+    let nats = "  nats: {image: \"nats:2\", ports: [\"4222\"]}\n";
+    let Some(fleet) = Vendors::new("down", &format!("vendors:\n{POSTGRES}{nats}")) else { return };
     fleet.toy("api", &[], "");
     fleet.orchestra(&["start"]).ok();
     let api = fleet.pid("api.1");
@@ -28,7 +32,10 @@ fn data_stay_unless_they_are_asked_for() {
 
     let removed = fleet.orchestra(&["vendors", "down", "--volumes", "--yes", "-o", "json"]).ok().json();
     assert_eq!(removed["containers"].as_array().map(Vec::len), Some(2), "{removed}");
-    assert!(removed["volumes"].as_array().unwrap().iter().any(|v| *v == format!("{}_pgdata", fleet.project)), "{removed}");
+    assert!(
+        removed["volumes"].as_array().unwrap().iter().any(|v| *v == format!("{}_pgdata", fleet.project)),
+        "{removed}"
+    );
     assert!(fleet.volumes().is_empty());
     let none = fleet.orchestra(&["vendors", "down"]).ok();
     assert!(none.stderr.contains("nothing to remove"), "{}", none.stderr);
@@ -51,9 +58,26 @@ fn without_a_supervisor_it_works_too() {
     let Some(fleet) = Vendors::new("alone", &format!("vendors:\n{REDIS}")) else { return };
     fleet.orchestra(&["start"]).ok();
     fleet.orchestra(&["stop"]).ok();
+    let mounted = fleet.inspect(&fleet.container("redis.1"), "{{range .Mounts}}{{.Name}}{{end}}");
+    let down = fleet.orchestra(&["vendors", "down"]).ok();
+    assert!(fleet.containers().is_empty());
+    // Its volume has no name: it stays, and it says so.
+    assert!(down.stderr.contains(&mounted), "{}", down.stderr);
+    fleet.engine.docker(&["volume", "rm", &mounted]);
+    assert!(!fleet.ps()["supervisor"]["running"].as_bool().unwrap(), "and starts none");
+}
+
+#[test]
+fn what_was_taken_down_after_a_kill_is_not_wanted_any_more() {
+    let Some(fleet) = Vendors::new("killed-down", &format!("vendors:\n{POSTGRES}")) else { return };
+    fleet.toy("api", &[], "");
+    fleet.orchestra(&["vendors", "up"]).ok();
+    kill(Pid::from_raw(fleet.supervisor()), Signal::SIGKILL).unwrap();
     fleet.orchestra(&["vendors", "down"]).ok();
     assert!(fleet.containers().is_empty());
-    assert!(!fleet.ps()["supervisor"]["running"].as_bool().unwrap(), "and starts none");
+    fleet.orchestra(&["start", "api"]).ok();
+    assert_eq!(fleet.service("postgres")["state"], "idle");
+    assert!(fleet.containers().is_empty());
 }
 
 #[test]

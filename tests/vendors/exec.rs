@@ -43,7 +43,8 @@ fn code_arguments_user_folder_and_environment_are_passed() {
     let args = ["vendors", "exec", "-e", "A=b c", "-u", "999", "-w", "/tmp", "redis", "sh", "-c", script, "x", "-o  y"];
     let out = fleet.orchestra(&args).ok();
     assert_eq!((out.stdout.as_str(), out.stderr.as_str()), ("-o  y b c /tmp 999\n", "wrong\n"));
-    let lines = fleet.orchestra(&["-o", "json", "vendors", "exec", "redis", "sh", "-c", "printf 'a\\nb'; exit 3"]).exits(3);
+    let lines =
+        fleet.orchestra(&["-o", "json", "vendors", "exec", "redis", "sh", "-c", "printf 'a\\nb'; exit 3"]).exits(3);
     let lines: Vec<String> = lines.json_lines().iter().map(ToString::to_string).collect();
     assert_eq!(lines, [r#"{"stream":"stdout","line":"a"}"#, r#"{"stream":"stdout","line":"b"}"#, r#"{"code":3}"#]);
     let missing = fleet.orchestra(&["vendors", "exec", "redis", "no-such-program"]);

@@ -38,5 +38,9 @@ fn every_committed_row_is_there_after_the_engine_was_killed() {
     let sum = eventually("the database to answer", || fleet.try_sql("select count(*), sum(n) from kept").ok());
     assert_eq!(sum, format!("{ROWS}|{}", u64::from(ROWS) * u64::from(ROWS + 1) / 2));
     assert_eq!(fleet.container("postgres.1"), before, "the same container, and no second one");
-    report::record("vendors", 39, format!("engine killed with SIGKILL after {ROWS} rows: all there, the same container, ready again"));
+    report::record(
+        "vendors",
+        39,
+        format!("engine killed with SIGKILL after {ROWS} rows: all there, the same container, ready again"),
+    );
 }

@@ -21,4 +21,5 @@ const POSTGRES: &str = r#"  postgres:
 "#;
 
 /// A cache whose data lie in a volume without a name, which the image asks for.
-const REDIS: &str = "  redis: {image: \"redis:7\", ports: [\"6379\"], command: [redis-server, --appendonly, \"yes\"]}\n";
+const REDIS: &str =
+    "  redis: {image: \"redis:7\", ports: [\"6379\"], command: [redis-server, --appendonly, \"yes\"]}\n";

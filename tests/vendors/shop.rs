@@ -9,13 +9,17 @@ use crate::support::{Fleet, Vendors, eventually};
 /// The modules that the example is made of, where `scripts/test` has fetched them: `go`'s own folder, which tests do not see otherwise.
 fn modules() -> Option<String> {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/shop-vendors");
-    let go = |args: &[&str]| Command::new("go").args(args).current_dir(&example).env("GOPROXY", "off").output().unwrap();
+    let go =
+        |args: &[&str]| Command::new("go").args(args).current_dir(&example).env("GOPROXY", "off").output().unwrap();
     let there = go(&["list", "-deps", "-test", "./..."]);
     if there.status.success() {
         let folder = go(&["env", "GOMODCACHE"]).stdout;
         return Some(String::from_utf8(folder).unwrap().trim().to_owned());
     }
-    skip(&format!("the shop with vendors: its modules are not here: {}", String::from_utf8_lossy(&there.stderr).trim()));
+    skip(&format!(
+        "the shop with vendors: its modules are not here: {}",
+        String::from_utf8_lossy(&there.stderr).trim()
+    ));
     None
 }
 
@@ -37,7 +41,9 @@ fn orders_are_kept_and_shipped_and_survive() {
     let psql = ["vendors", "exec", "postgres", "psql", "-U", "postgres", "-d", "shop", "-Atc"];
     let orders = |statement: &str| fleet.orchestra(&[&psql[..], &[statement]].concat()).ok().stdout;
     assert_eq!(orders("select product from orders order by id"), "tea\npot\n");
-    eventually("every order to be shipped", || (orders("select count(*) from orders where shipped is null") == "0\n").then_some(()));
+    eventually("every order to be shipped", || {
+        (orders("select count(*) from orders where shipped is null") == "0\n").then_some(())
+    });
 
     fleet.orchestra(&["stop"]).ok();
     fleet.orchestra(&["start"]).ok();

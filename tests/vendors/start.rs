@@ -12,7 +12,11 @@ fn vendors_come_before_services_and_in_order() {
     let redis = REDIS.replace("}\n", ", depends_on: {postgres: {condition: service_healthy}}}\n");
     let yaml = format!("vendors:\n{redis}{POSTGRES}");
     let Some(fleet) = Vendors::new("order", &yaml) else { return };
-    fleet.toy("api", &["-env", "POSTGRES_ADDR,POSTGRES_HOST,POSTGRES_PORT,REDIS_ADDR"], "depends_on: [redis, postgres]");
+    fleet.toy(
+        "api",
+        &["-env", "POSTGRES_ADDR,POSTGRES_HOST,POSTGRES_PORT,REDIS_ADDR"],
+        "depends_on: [redis, postgres]",
+    );
     fleet.orchestra(&["start"]).ok();
 
     for (id, kind) in [("postgres.1", "vendor"), ("redis.1", "vendor"), ("api.1", "service")] {
@@ -68,7 +72,9 @@ fn a_service_alone_brings_up_only_what_it_needs_and_without_vendors_none() {
 
 #[test]
 fn messages_pass_through_nats() {
-    let Some(fleet) = Vendors::new("nats", "vendors:\n  nats: {image: \"nats:2\", ports: [\"4222\"]}\n") else { return };
+    let Some(fleet) = Vendors::new("nats", "vendors:\n  nats: {image: \"nats:2\", ports: [\"4222\"]}\n") else {
+        return;
+    };
     fleet.orchestra(&["vendors", "up"]).ok();
     let port = fleet.instance("nats.1")["ports"]["4222"].as_u64().unwrap();
     let mut stream = TcpStream::connect(("127.0.0.1", port as u16)).unwrap();
@@ -91,7 +97,8 @@ fn vendors_are_seen_in_ps_logs_and_why() {
         ps["services"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(names(&["ps", "-o", "json"]), ["api", "redis"]);
-    for args in [&["vendors", "-o", "json"][..], &["vendors", "ps", "-o", "json"], &["vendors", "redis", "-o", "json"]] {
+    for args in [&["vendors", "-o", "json"][..], &["vendors", "ps", "-o", "json"], &["vendors", "redis", "-o", "json"]]
+    {
         assert_eq!(names(args), ["redis"], "{args:?}");
     }
     let table = fleet.orchestra(&["vendors", "ps"]).ok().stdout;

@@ -2,27 +2,22 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
-use std::os::unix::net::UnixStream;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
+use super::engine::docker;
 use super::machine::{file_systems, limits, ptrace};
 use super::{Check, DeclaredPort, Facts, Status};
 use crate::services::{build, gomod};
 use crate::sys::listeners::{self, Ownership};
 use crate::task::spec::Protocol;
 
-/// Docker answers a ping in milliseconds.
-const DOCKER: Duration = Duration::from_secs(3);
-
 /// Every check, in the order in which they are shown.
 pub(super) fn all(facts: &Facts) -> Vec<Check> {
     let mut out = go(&facts.env, &facts.go_folders, &facts.root);
     if facts.vendors {
-        out.push(docker(&facts.env));
+        out.extend(docker(&facts.env));
     }
     out.extend(limits(facts));
     out.extend(ports(&facts.ports, &facts.own));
@@ -97,67 +92,6 @@ pub fn go(env: &[(OsString, OsString)], folders: &[PathBuf], root: &Path) -> Vec
         });
     }
     out
-}
-
-/// Whether the Docker daemon answers.
-pub fn docker(env: &[(OsString, OsString)]) -> Check {
-    let host = gomod::lookup(env, "DOCKER_HOST").map(|h| h.to_string_lossy().into_owned()).filter(|h| !h.is_empty());
-    let places = match host {
-        Some(host) => vec![host],
-        None => usual_sockets(env),
-    };
-    let mut last = "there is no socket of a Docker daemon".to_owned();
-    for place in &places {
-        match ping(place) {
-            Ok(()) => return check("docker", Status::Ok, format!("answers on {place}")),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
-                return check("docker", Status::Failed, format!("{place}: {e}"))
-                    .mend("`sudo usermod -aG docker \"$USER\"`, then log in again");
-            }
-            Err(e) => last = format!("{place}: {e}"),
-        }
-    }
-    check("docker", Status::Failed, last)
-        .mend("start Docker, or set DOCKER_HOST; install it from https://docs.docker.com/engine/install/")
-}
-
-fn usual_sockets(env: &[(OsString, OsString)]) -> Vec<String> {
-    let mut out = vec!["unix:///var/run/docker.sock".to_owned()];
-    for (variable, below) in [
-        ("XDG_RUNTIME_DIR", "docker.sock"),
-        ("HOME", ".docker/run/docker.sock"),
-        ("HOME", ".colima/default/docker.sock"),
-    ] {
-        if let Some(base) = gomod::lookup(env, variable) {
-            out.push(format!("unix://{}", Path::new(base).join(below).display()));
-        }
-    }
-    out
-}
-
-fn ping(place: &str) -> io::Result<()> {
-    const REQUEST: &[u8] = b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n";
-    let mut head = [0; 12];
-    if let Some(path) = place.strip_prefix("unix://") {
-        let mut stream = UnixStream::connect(path)?;
-        stream.set_read_timeout(Some(DOCKER))?;
-        stream.write_all(REQUEST)?;
-        stream.read_exact(&mut head)?;
-    } else if let Some(address) = place.strip_prefix("tcp://") {
-        let mut stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(DOCKER))?;
-        stream.write_all(REQUEST)?;
-        stream.read_exact(&mut head)?;
-    } else {
-        // ssh:// and npipe:// need the docker program.
-        return Err(io::Error::new(io::ErrorKind::Unsupported, "only unix:// and tcp:// can be asked"));
-    }
-    if head.ends_with(b" 200") {
-        Ok(())
-    } else {
-        Err(io::Error::other(format!("answers `{}`", String::from_utf8_lossy(&head))))
-    }
 }
 
 /// Ports that somebody else holds, with who it is.
@@ -253,14 +187,6 @@ mod tests {
         drop(tcp);
         assert_eq!(ports(&[port], &[])[0].status, Status::Ok);
         assert!(ports(&[], &[]).is_empty());
-    }
-
-    #[test]
-    fn docker_is_asked_where_it_says() {
-        let env = [("DOCKER_HOST".into(), "unix:///nowhere/docker.sock".into())];
-        let found = docker(&env);
-        assert_eq!(found.status, Status::Failed);
-        assert!(found.fix.is_some());
     }
 
     #[test]

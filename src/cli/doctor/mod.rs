@@ -1,6 +1,7 @@
 //! `orchestra doctor`: looks at everything a fleet stands on and says how to mend what is wrong.
 
 mod checks;
+mod engine;
 mod machine;
 
 use std::ffi::OsString;
@@ -12,7 +13,8 @@ use crate::cli::output;
 use crate::error::{Error, Result};
 use crate::task::spec::Protocol;
 
-pub use checks::{docker, go, ports};
+pub use checks::{go, ports};
+pub use engine::docker;
 
 /// Check Go, Docker, limits, ports, files, file systems and ptrace, and say how to mend each
 #[derive(Clone, Debug, Default, clap::Args)]

@@ -85,7 +85,7 @@ fn checks(plan: &Plan, place: &Place) -> Vec<Check> {
         out.extend(doctor::go(&place.env, &plan.go_folders, &place.dir));
     }
     if plan.needs_docker {
-        out.push(doctor::docker(&place.env));
+        out.extend(doctor::docker(&place.env));
     }
     let port = |(owner, number): &(String, u16)| DeclaredPort {
         owner: owner.clone(),

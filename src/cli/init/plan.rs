@@ -7,9 +7,15 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::procfile::{self, Entry, What};
+use crate::config::problem::{Problem, Severity};
+use crate::config::reader::Reader;
+use crate::config::tree::Source;
+use crate::config::yaml;
 use crate::error::{Context, Error, Result};
 use crate::services::packages::{self, MainPackage};
 use crate::task::id::ServiceName;
+use crate::vendors::spec::Dialect;
+use crate::vendors::{compose, read};
 
 const PROJECT: &str = include_str!("../../../templates/orchestra.yml");
 const SERVICE: &str = include_str!("../../../templates/service.yml");
@@ -81,24 +87,39 @@ fn import(dir: &Path, from: &Path, plan: &mut Plan) -> Result<Import> {
 fn compose(dir: &Path, path: &Path, text: &str, plan: &mut Plan) -> Result<Import> {
     let wrong = |message: String| Error::usage(message).hint("`docker compose config` checks it");
     let shown = path.strip_prefix(dir).unwrap_or(path).display().to_string();
-    let value: Value = serde_yaml::from_str(text).map_err(|e| wrong(format!("`{shown}` is not YAML: {e}")))?;
-    let services = value.get("services").and_then(Value::as_object);
-    let services = services.ok_or_else(|| wrong(format!("`{shown}` has no `services:`, so it is no Compose file")))?;
-    let mut vendors = Vec::new();
-    for (name, service) in services {
-        if service.get("build").is_some() {
-            plan.notes.push(format!(
-                "{shown}: `{name}` has `build:` and is not taken: a service of yours is built by `go build` instead"
-            ));
-        } else if service.get("image").is_some() {
-            vendors.push(name.clone());
-        } else {
-            plan.notes.push(format!("{shown}: `{name}` has no `image:` and is not taken"));
-        }
+    let parsed = yaml::parse(&Source::new(&shown, text));
+    let Some(node) = parsed.node.filter(|_| parsed.tab.is_none()) else {
+        let problem = parsed.tab.or(parsed.problems.into_iter().next());
+        let why = problem
+            .map_or(String::new(), |problem| format!(": {}:{}: {}", problem.line, problem.column, problem.message));
+        return Err(wrong(format!("`{shown}` is not YAML{why}")));
+    };
+    if node.get("services").is_none() && node.get("include").is_none() {
+        return Err(wrong(format!("`{shown}` has no `services:`, so it is no Compose file")));
     }
+    let mut reader = Reader { problems: parsed.problems, ..Reader::default() };
+    let file = compose::file(&node, &mut reader);
+    let folder = path.parent().unwrap_or(dir);
+    let vendors: Vec<String> = file
+        .services
+        .iter()
+        .filter(|entry| read::section(entry, folder, Dialect::Compose, &mut reader).is_some())
+        .map(|entry| entry.key.clone())
+        .collect();
+    plan.notes.extend(file.left_out.iter().map(|(name, _)| {
+        format!("{shown}: `{name}` has `build:` and is not taken: a service of yours is built by `go build` instead")
+    }));
+    plan.notes.extend(reader.problems.iter().map(import_note));
     plan.needs_docker = !vendors.is_empty();
     plan.services += vendors.len();
     Ok(Import::Compose { path: shown, vendors })
+}
+
+/// What of a Compose file will be refused or passed over once it is included, on one line.
+fn import_note(problem: &Problem) -> String {
+    let word = if problem.severity == Severity::Error { "must be mended: " } else { "" };
+    let hint = problem.hint.as_ref().map_or(String::new(), |hint| format!(" ({hint})"));
+    format!("{}:{}:{}: {word}{}{hint}", problem.file.display(), problem.line, problem.column, problem.message)
 }
 
 /// What `orchestra.yml` gets beside the comments.

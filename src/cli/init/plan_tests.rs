@@ -81,6 +81,16 @@ fn a_compose_file() {
     let plan = make(dir.path(), Some(Path::new("c.yml"))).unwrap();
     assert_eq!(bare(&plan.files[0].1), "include: [\"c.yml\"]   # db");
     assert!(plan.needs_docker && plan.notes[0].contains("`app` has `build:`"), "{plan:?}");
+    let more = "services:\n  db: {image: x, ports: ['5432'], runtime: odd, container_name: y}\nvolumes: {data: }\n";
+    write(dir.path(), "more.yml", more);
+    let notes = make(dir.path(), Some(Path::new("more.yml"))).unwrap().notes;
+    assert_eq!(
+        notes,
+        [
+            "more.yml:2:35: must be mended: `runtime` is not supported (set the engine's default runtime)",
+            "more.yml:2:49: `container_name` is not taken: containers are named after the project and `db` (others find it by the name of its section)",
+        ]
+    );
     write(dir.path(), "bad.yml", "a: [");
     assert!(make(dir.path(), Some(Path::new("bad.yml"))).unwrap_err().message.contains("not YAML"));
     write(dir.path(), "Empty", "\n");

@@ -6,13 +6,14 @@ use super::measure::Measure;
 use super::session::START_LIMIT;
 use crate::api::client;
 use crate::api::convert::Ask;
-use crate::api::wire::{self, Request};
+use crate::api::wire::Request;
 use crate::cli::answers;
 use crate::cli::change::{self, Ended};
 use crate::cli::context::{Context, Place};
 use crate::cli::signals::Signals;
 use crate::error::Error;
 use crate::project::Project;
+use crate::project::select::{enabled, with_needs};
 
 /// What was started.
 pub(super) struct Raised {
@@ -24,7 +25,7 @@ pub(super) struct Raised {
     pub(super) up: Result<(), Error>,
 }
 
-/// Starts every enabled service that is not up, and waits until it is ready.
+/// Starts every enabled service and vendor that is not up, with what these need, and waits until it is ready.
 pub(super) async fn raise(
     context: &Context,
     place: &Place,
@@ -44,7 +45,8 @@ pub(super) async fn raise(
     };
     raised.alone &= !ps.supervisor.running;
     let mut missing: BTreeSet<String> = BTreeSet::new();
-    for service in ps.services.iter().filter(|service| is_ours(project, service)) {
+    let ours = with_needs(project, &enabled(project, &[]));
+    for service in ps.services.iter().filter(|service| ours.iter().any(|name| name.as_str() == service.name)) {
         // A job that is done is up, and so is a service that is wanted without copies.
         let is_up =
             matches!(service.state.as_str(), "ready" | "done") || (service.scale == 0 && service.desired != "down");
@@ -68,21 +70,12 @@ pub(super) async fn raise(
     raised
 }
 
-fn is_ours(project: &Project, service: &wire::Service) -> bool {
-    project.services.values().any(|known| known.config.enabled && known.config.name.as_str() == service.name)
-}
-
 /// Those that need none of the others that are missing. What is up already is not to be touched, so each wave is started without what it needs.
 fn next_wave(project: &Project, missing: &BTreeSet<String>) -> BTreeSet<String> {
     let waits = |name: &String| {
-        let known = project.services.values().find(|service| service.config.name.as_str() == name);
-        known.is_some_and(|service| {
-            service
-                .config
-                .needs
-                .iter()
-                .any(|need| missing.contains(need.service.as_str()) && need.service.as_str() != name)
-        })
+        let known = project.names().find(|known| known.as_str() == name);
+        let needs = known.map(|known| project.needs(known)).unwrap_or_default();
+        needs.iter().any(|need| missing.contains(need.service.as_str()) && need.service.as_str() != name)
     };
     let free: BTreeSet<String> = missing.iter().filter(|name| !waits(name)).cloned().collect();
     if free.is_empty() { missing.clone() } else { free }

@@ -33,11 +33,14 @@ impl Whose {
 
     /// Whether a container of this instance is meant; one whose label cannot be read belongs to nobody that is named.
     pub(super) fn has(&self, instance: Option<&InstanceId>) -> bool {
-        match (self, instance) {
-            (Whose::These(names), Some(instance)) => names.contains(&instance.service),
-            (Whose::These(_), None) => false,
-            (Whose::All { services }, Some(instance)) => !services.contains(&instance.service),
-            (Whose::All { .. }, None) => true,
+        instance.map_or_else(|| self.is_all(), |instance| self.has_service(&instance.service))
+    }
+
+    /// Whether this one is meant.
+    pub(super) fn has_service(&self, name: &ServiceName) -> bool {
+        match self {
+            Whose::These(names) => names.contains(name),
+            Whose::All { services } => !services.contains(name),
         }
     }
 

@@ -19,6 +19,7 @@ use crate::config::values;
 use crate::docker::{Docker, Kept, Volumes};
 use crate::error::Error;
 use crate::project::Project;
+use crate::store::intent;
 use crate::task::id::ServiceName;
 
 /// Stops vendors and removes their containers and the project's network. Data stay: the next `vendors up` finds them. With --volumes they are removed, too,
@@ -91,6 +92,9 @@ impl Down<'_> {
         let mut removed = Removed::default();
         let volumes = if self.args.volumes { Volumes::Remove } else { Volumes::Keep };
         for kept in find(&docker, root, self.whose).await? {
+            if !self.args.volumes {
+                self.tell_of_nameless(&docker, &kept).await?;
+            }
             docker.remove_container(&kept.id, volumes).await?;
             self.say("container", &kept.name);
             removed.containers.push(kept.name);
@@ -142,14 +146,38 @@ impl Down<'_> {
         Ok(names.into_iter().collect())
     }
 
+    /// What lies in volumes without a name stays, too, but nobody finds it again once its container is gone.
+    async fn tell_of_nameless(&self, docker: &Docker, kept: &Kept) -> Result<(), Error> {
+        let nameless: Vec<String> = mounted(docker, kept).await?.into_iter().filter(|name| is_nameless(name)).collect();
+        if !nameless.is_empty() {
+            let (name, volumes) = (&kept.name, nameless.join(", "));
+            let message =
+                format!("data of {name} stay in a volume without a name, which no other container finds: {volumes}");
+            self.context.output.note("note", &message);
+        }
+        Ok(())
+    }
+
     /// Through the supervisor where one runs, which knows order, graces and policies; else straight.
     async fn stop(&self, docker: &Docker) -> Result<(), Error> {
         if lock::is_held(&self.place.home)? {
             return self.ask_supervisor().await;
         }
+        self.forget()?;
         let running = find(docker, &self.place.home.root, self.whose).await?.into_iter().filter(|kept| kept.running);
         for kept in running {
             docker.stop(&kept.id, self.args.timeout.unwrap_or(GRACE)).await?;
+        }
+        Ok(())
+    }
+
+    /// Without a supervisor nobody else sees to it that the next one does not want them any more.
+    fn forget(&self) -> Result<(), Error> {
+        let state = self.place.home.state();
+        let (intents, _) = intent::load(&state)?;
+        let wanted = intents.iter().filter(|(name, intent)| self.whose.has_service(name) && intent.is_wanted());
+        for (name, intent) in wanted {
+            intent::save_stopped(&state, name, intent)?;
         }
         Ok(())
     }
@@ -191,6 +219,11 @@ impl Down<'_> {
         }
         Ok(())
     }
+}
+
+/// The engine calls it by a number of 256 bits.
+fn is_nameless(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// The volumes that a container mounts.

@@ -33,10 +33,8 @@ use crate::task::id::{InstanceId, ServiceName};
 /// Runs a command in the container of a vendor that runs. On a terminal it gets that terminal; what is piped in reaches its standard input. The exit code is
 /// that of the command.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  orchestra vendors exec postgres psql -U postgres\n  \
-    echo 'select 1' | orchestra vendors exec postgres psql -U postgres\n  orchestra vendors exec -u root redis sh"
-)]
+#[command(after_help = "Examples:\n  orchestra vendors exec postgres psql -U postgres\n  \
+    echo 'select 1' | orchestra vendors exec postgres psql -U postgres\n  orchestra vendors exec -u root redis sh")]
 pub(super) struct Args {
     /// Give the command no terminal, even where there is one
     #[arg(short = 'T', long)]
@@ -120,7 +118,8 @@ async fn find(docker: &Docker, root: &Path, wanted: &InstanceId) -> Result<Kept,
     let all = docker.containers(root).await?;
     let running = all.into_iter().find(|one| one.running && one.instance.as_ref() == Some(wanted));
     running.ok_or_else(|| {
-        Error::failed(format!("`{}` does not run", wanted.service)).hint(format!("orchestra vendors up {}", wanted.service))
+        Error::failed(format!("`{}` does not run", wanted.service))
+            .hint(format!("orchestra vendors up {}", wanted.service))
     })
 }
 
@@ -204,7 +203,9 @@ impl<'a> Printer<'a> {
     fn print(&mut self, piece: &LogOutput) -> Result<(), Error> {
         let (which, bytes) = match piece {
             LogOutput::StdErr { message } => (1, message),
-            LogOutput::StdOut { message } | LogOutput::Console { message } | LogOutput::StdIn { message } => (0, message),
+            LogOutput::StdOut { message } | LogOutput::Console { message } | LogOutput::StdIn { message } => {
+                (0, message)
+            }
         };
         if self.output.is_json() {
             return self.json(which, bytes);

@@ -143,7 +143,8 @@ fn known(all: &BTreeSet<ServiceName>) -> String {
     if names.is_empty() { NONE.to_owned() } else { format!("vendors are {}", names.join(", ")) }
 }
 
-const NONE: &str = "there are no vendors: one is a section of `vendors:` in orchestra.yml, like `postgres: {image: postgres:16}`";
+const NONE: &str =
+    "there are no vendors: one is a section of `vendors:` in orchestra.yml, like `postgres: {image: postgres:16}`";
 
 /// Says that there is nothing to do, where a project has no vendors.
 fn is_without(context: &Context, project: &Project) -> bool {

@@ -62,7 +62,10 @@ fn line(changed: &Changed) -> String {
 
 fn refused(message: &str, lines: &[String]) -> Error {
     let error = Error::usage(message).hint("`--yes` makes it anew with the data it has; back them up first");
-    lines.iter().fold(error, |error, line| error.detail(line.clone())).hint("or write the old image into the file again")
+    lines
+        .iter()
+        .fold(error, |error, line| error.detail(line.clone()))
+        .hint("or write the old image into the file again")
 }
 
 /// Reads what a person types to a question.
@@ -106,7 +109,10 @@ mod tests {
         let vendor = ServiceName::fold("postgres").unwrap();
         let changed = Changed { vendor, was: "postgres:15".into(), is: "postgres:16".into() };
         let error = refused("x", &[line(&changed)]);
-        assert_eq!((error.kind, error.details), (crate::error::Kind::Usage, vec!["postgres: postgres:15 -> postgres:16".to_owned()]));
+        assert_eq!(
+            (error.kind, error.details),
+            (crate::error::Kind::Usage, vec!["postgres: postgres:15 -> postgres:16".to_owned()])
+        );
         assert!(error.hints[0].contains("--yes"));
     }
 }

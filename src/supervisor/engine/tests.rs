@@ -353,6 +353,63 @@ fn a_stop_goes_against_the_needs() {
     assert!(snapshot.services.iter().all(|s| s.instances[0].last_exit.as_ref().unwrap().reason == Reason::Stopped));
 }
 
+fn vendor(text: &str, needs: &[&str]) -> ServiceSpec {
+    ServiceSpec { kind: Kind::Vendor, build: None, ..service(text, 1, needs) }
+}
+
+#[test]
+fn vendors_are_stopped_after_all_that_may_use_them() {
+    let mut world = World::new();
+    let proxy = vendor("proxy", &["api"]);
+    world.start(&[
+        service("api", 1, &[]),
+        service("other", 1, &[]),
+        vendor("db", &[]),
+        vendor("cache", &["db"]),
+        proxy,
+    ]);
+    world.kind();
+    world.stop(&["db"]);
+    assert_eq!(world.stopping(), ["db.1"], "alone it is stopped at once");
+    world.exit("db.1", 0);
+    world.start(&[vendor("db", &[])]);
+    world.kind();
+    world.stop(&["api", "other", "db", "cache", "proxy"]);
+    assert_eq!(world.stopping(), ["other.1"], "nobody said that it uses a vendor, and it may all the same");
+    world.exit("other.1", 0);
+    let mut stopping = world.stopping();
+    stopping.sort();
+    assert_eq!(stopping, ["cache.1", "proxy.1"], "a vendor that needs a service goes before it");
+    world.exit("proxy.1", 0);
+    world.exit("cache.1", 0);
+    let mut stopping = world.stopping();
+    stopping.sort();
+    assert_eq!(stopping, ["api.1", "db.1"]);
+    world.exit("api.1", 0);
+    world.exit("db.1", 0);
+    assert!(world.engine.is_idle());
+}
+
+#[test]
+fn the_limits_of_a_vendor_are_no_promise_of_the_machine() {
+    let mut world = World::new();
+    let mut nodes = world.engine.nodes.clone();
+    nodes[0].capabilities.push(Capability::Container);
+    world.engine = Engine::new(nodes, Box::new(Epvm), 1);
+    let more_than_there_is = Resources { cpu: 64.0, memory: 1 << 50, disk: 0 };
+    let with = |mut spec: ServiceSpec, container: bool| {
+        let mut run = (*spec.runs[0]).clone();
+        run.resources = more_than_there_is;
+        run.container = container.then(Default::default);
+        spec.runs = vec![Arc::new(run)];
+        spec
+    };
+    world.start(&[with(vendor("db", &[]), true), with(ServiceSpec { build: None, ..service("api", 1, &[]) }, false)]);
+    world.kind();
+    assert_eq!(world.state("db.1"), Shown::Ready);
+    assert_eq!(world.state("api.1"), Shown::Failed);
+}
+
 #[test]
 fn an_unchanged_copy_is_kept_and_a_changed_one_replaced() {
     let mut world = World::new();

@@ -120,7 +120,8 @@ impl World {
                 spec.restart.mode = RestartMode::No;
                 spec.needs = vec![need("cache", Condition::Started)];
             }
-            "web" => (spec.build, spec.needs) = (None, vec![need("api", Condition::Ready)]),
+            // A proxy in a container: the one that needs a service.
+            "web" => (spec.kind, spec.build, spec.needs) = (Kind::Vendor, None, vec![need("api", Condition::Ready)]),
             _ => {}
         }
         if matches!(text, "cache" | "worker" | "migrate") {

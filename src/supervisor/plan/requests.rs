@@ -33,7 +33,7 @@ impl Planner {
         let project = self.load_for(request)?;
         let profiles = project.profiles(&flags.profiles, &request.env);
         let selection = select::select_with(&project, &request.select, &profiles)?;
-        let (chosen, is_named) = (selection.names, !selection.everything);
+        let (chosen, is_named) = (selection.names, names_somebody(request));
         let reached = if flags.no_deps { chosen.clone() } else { with_needs(&project, &chosen) };
         let mut notes: Vec<String> = project.warnings.iter().map(ToString::to_string).collect();
         notes.extend(unknown_profiles(&project, &flags.profiles));
@@ -86,7 +86,7 @@ impl Planner {
         if request.select.is_empty() && names.iter().any(is_up) {
             names.retain(is_up);
         }
-        if selection.everything {
+        if !names_somebody(request) {
             // New code is a reason to restart services, not the databases they use.
             names.retain(|name| !project.vendors.contains_key(name));
         }
@@ -113,7 +113,7 @@ impl Planner {
         let selection = select::select(&project, &request.select)?;
         let mut notes = Vec::new();
         let names = without_vendors(&project, selection.names, ": it runs an image and is not built", &mut notes);
-        if selection.everything {
+        if !names_somebody(request) {
             notes.clear();
         }
         let from = From { env: &request.env, caller: &request.caller, command: "build" };
@@ -242,6 +242,11 @@ impl Planner {
             (Ok(_), None) => Ok(Selection::default()),
         }
     }
+}
+
+/// Somebody is named, and not only all but some.
+fn names_somebody(request: &Request) -> bool {
+    request.select.iter().any(|selector| !selector.starts_with('~'))
 }
 
 /// Profiles that no vendor has: most likely a slip of the pen.

@@ -267,3 +267,38 @@ async fn files_are_followed_only_where_rerun_is_on() {
     project.edited(&["db"]).await;
     assert_eq!(project.states(), "api:ready db:ready extra:idle");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_edited_vendor_is_replaced_where_rerun_is_on() {
+    let text = |image: &str, more: &str| format!("name: shop\nvendors:\n  db: {{image: '{image}'}}\n{more}");
+    let api = ("api/service.yml", "command: [/bin/sleep, '1000']\ndepends_on: [db]\n");
+    let project = Project::new(&[("orchestra.yml", &text("redis:7", "")), api]);
+    let run = |project: &Project| {
+        let snapshot = project.handle.snapshots.borrow().clone();
+        snapshot.services.iter().find(|view| view.name.as_str() == "db").and_then(|view| view.instances[0].run)
+    };
+    project.start(&[]).await;
+    let first = run(&project);
+    project.write("orchestra.yml", &text("redis:8", ""));
+    project.edited(&["orchestra.yml"]).await;
+    assert_eq!(run(&project), first, "without rerun nobody follows the files");
+    project.write("orchestra.yml", &text("redis:7", ""));
+    project.rerun(&[]).await;
+    assert_eq!(run(&project), first);
+    project.write("orchestra.yml", &text("redis:8", "  more: {image: more}\n"));
+    let snapshot = project.edited(&["orchestra.yml"]).await;
+    assert_ne!(run(&project), first);
+    let words: Vec<String> =
+        snapshot.services.iter().map(|view| format!("{}:{}", view.name, view.state().word())).collect();
+    assert_eq!(words, ["api:ready", "db:ready", "more:ready"], "a new one is started");
+    project.write(
+        "orchestra.yml",
+        "name: shop\nvendors:\n  db: {image: 'redis:8'}\n  more: {image: more, volumes: [x]}\n",
+    );
+    let second = run(&project);
+    project.edited(&["orchestra.yml"]).await;
+    assert_eq!(run(&project), second, "a broken file leaves the last good one in force");
+    project.write("orchestra.yml", &text("redis:8", ""));
+    project.edited(&["orchestra.yml"]).await;
+    assert_eq!(project.states(), "api:ready db:ready", "what the files know no more is stopped");
+}
