@@ -41,7 +41,7 @@ pub(super) fn body(spec: &RunSpec, container: &ContainerSpec, around: &Around<'_
     let own = container.program.as_ref();
     ContainerCreateBody {
         image: Some(container.image.clone()),
-        entrypoint: own.map(|_| vec![PROGRAM.to_owned()]).or_else(|| container.entrypoint.as_ref().map(cleared)),
+        entrypoint: own.map(|_| vec![PROGRAM.to_owned()]).or_else(|| container.entrypoint.as_deref().map(cleared)),
         cmd: own.map(|program| program.args.clone()).or_else(|| container.command.clone()),
         user: container.user.clone(),
         working_dir: container.working_dir.clone(),
@@ -65,8 +65,8 @@ pub(super) fn body(spec: &RunSpec, container: &ContainerSpec, around: &Around<'_
 const PROGRAM: &str = "/orchestra/program";
 
 /// An empty list clears an image's entry point; the engine wants an empty word for that.
-fn cleared(entrypoint: &Vec<String>) -> Vec<String> {
-    if entrypoint.is_empty() { vec![String::new()] } else { entrypoint.clone() }
+fn cleared(entrypoint: &[String]) -> Vec<String> {
+    if entrypoint.is_empty() { vec![String::new()] } else { entrypoint.to_vec() }
 }
 
 fn all_labels(spec: &RunSpec, container: &ContainerSpec, around: &Around<'_>) -> HashMap<String, String> {
