@@ -30,6 +30,7 @@ use crate::sys::family::{self, Doing, Table};
 use crate::sys::home::Home;
 use crate::sys::usage::Sampler;
 use crate::worker::Trouble;
+use crate::worker::docker::record;
 
 /// The largest request: the kernel lets an environment be 2 MiB by default, and a quarter of the stack limit at most.
 const BODY: usize = 16 * 1024 * 1024;
@@ -84,11 +85,14 @@ impl Server {
     async fn ps(self: Arc<Self>) -> Result<wire::Ps, Error> {
         let snapshot = self.handle.snapshots.borrow().clone();
         let leaders: Vec<u32> = snapshot.services.iter().flat_map(|s| &s.instances).filter_map(|i| i.pid).collect();
-        let ours = Arc::clone(&self);
+        let (ours, snapshot_there) = (Arc::clone(&self), Arc::clone(&snapshot));
         let sample = tokio::task::spawn_blocking(move || {
             // Without a process to look at, the table is not worth reading.
             let table = if leaders.is_empty() { Table::default() } else { Table::read() };
-            let usage = ours.usage.lock().unwrap_or_else(PoisonError::into_inner).sample(&leaders, table.processes());
+            let containers = ours.containers(&snapshot_there, &table);
+            let mut sampler = ours.usage.lock().unwrap_or_else(PoisonError::into_inner);
+            let usage = sampler.sample(&leaders, &containers, table.processes());
+            drop(sampler);
             let trouble = leaders.into_iter().filter_map(|leader| Some((leader, trouble(&table, leader)?)));
             (usage, trouble.collect::<HashMap<u32, Trouble>>())
         });
@@ -118,6 +122,17 @@ impl Server {
             },
             services,
         })
+    }
+
+    /// The first processes of containers. What has a shim is none, so that little is read.
+    fn containers(&self, snapshot: &Snapshot, table: &Table) -> Vec<u32> {
+        let instances = snapshot.services.iter().flat_map(|service| &service.instances);
+        let leads = instances.filter_map(|one| Some((&one.id, one.pid?)));
+        leads
+            .filter(|(_, pid)| table.shim_of(*pid).is_none())
+            .filter(|(id, pid)| record::of(&self.home, id).is_some_and(|record| record.pid == *pid))
+            .map(|(_, pid)| pid)
+            .collect()
     }
 
     async fn why(&self, name: &str) -> Result<wire::Why, Error> {

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 /// Smaller differences are noise of reading two clocks one after the other.
 const NOISE: i64 = 20_000;
 /// A mark is written before any record that comes a second after the last one; no record is further from its mark than this.
-const WITHIN: i64 = 1_100_000;
+pub(super) const WITHIN: i64 = 1_100_000;
 
 /// One mark: wall clock and steady clock, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

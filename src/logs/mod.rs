@@ -5,6 +5,7 @@
 
 pub mod clean;
 pub mod clock;
+pub mod cursor;
 pub mod filter;
 pub mod follow;
 pub mod last;

@@ -3,7 +3,8 @@
 //! A record is `2026-01-02T03:04:05.678901Z o F payload\n`: the time at which it was read, the stream, whole or piece, and the bytes as the service
 //! wrote them, untouched (they hold no newline). A record with stream `m` is a mark: `run=17 mono=123456 boot=0c7a9f3e` says which run the following
 //! records belong to, and pairs the wall clock with one that never jumps (nanoseconds since that start of the machine). A mark stands first in every segment, at the start of every run,
-//! and once in every second with activity. Segments are `0000000001.log`, `0000000002.log`, …; a finished segment never changes again.
+//! and once in every second with activity. Records of a container carry the times its engine gave them, and their marks say two more things:
+//! `wall=1767323045678901`, the wall clock when the mark was written (microseconds since 1970), and `from=3f2a9c…`, the container. Segments are `0000000001.log`, `0000000002.log`, …; a finished segment never changes again.
 
 /// Bytes before the payload.
 pub const HEADER: usize = 32;

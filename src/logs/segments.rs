@@ -31,12 +31,14 @@ pub struct Mark {
 /// Reads the payload of a mark written at `wall`.
 pub fn mark(wall: i64, payload: &[u8]) -> Option<Mark> {
     let text = std::str::from_utf8(payload).ok()?;
-    let (mut run, mut steady, mut boot) = (None, None, None);
+    let (mut run, mut steady, mut boot, mut wall) = (None, None, None, wall);
     for word in text.split(' ') {
         match word.split_once('=') {
             Some(("run", value)) => run = value.parse().ok(),
             Some(("mono", value)) => steady = value.parse::<u64>().ok(),
             Some(("boot", value)) => boot = u32::from_str_radix(value, 16).ok(),
+            // Where the records carry times of their own, and so does the mark.
+            Some(("wall", value)) => wall = value.parse().unwrap_or(wall),
             _ => {}
         }
     }

@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
+use super::clock::Pair;
 use super::record::{self, HEADER, MAX_PAYLOAD, SEGMENT, STAMP, Stream};
 use super::stamp::text as stamp;
 use crate::sys::fd::{Pages, headroom, is_exhaustion, mono_ns, wall_us};
@@ -20,6 +21,10 @@ const BATCH: usize = 48 * 1024;
 const REST: u64 = 200_000_000;
 /// So many bytes are written before the file system is asked again what it has left.
 const ASK_EVERY: u64 = 1024 * 1024;
+/// The longest name of an origin: enough of a container's id.
+const ORIGIN: usize = 16;
+/// The longest mark.
+const MARK: usize = HEADER + 160;
 
 /// Where a writer writes, and how much of it is kept.
 #[derive(Clone, Debug)]
@@ -51,6 +56,8 @@ struct Line {
 #[derive(Debug)]
 pub struct Writer {
     place: Place,
+    /// Records carry times that are given, and come from there; `None`: they carry the time at which they were added.
+    origin: Option<Origin>,
     folder: Option<Folder>,
     out: Output,
     number: u64,
@@ -75,6 +82,35 @@ struct Output {
     size: u64,
     /// Bytes that may be written before the file system is asked again.
     budget: u64,
+}
+
+/// Where records come from that carry times of their own, and can be had again: the log of a container.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    id: String,
+    clock: fn() -> Pair,
+}
+
+impl Origin {
+    /// `id` without spaces and short; marks carry it, so that whoever goes on knows which records came from there.
+    pub fn new(id: &str) -> Origin {
+        Origin::with_clock(id, now)
+    }
+
+    /// The same, by other clocks.
+    pub fn with_clock(id: &str, clock: fn() -> Pair) -> Origin {
+        Origin { id: id.chars().filter(char::is_ascii_graphic).take(ORIGIN).collect(), clock }
+    }
+
+    /// As marks carry it.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The two clocks at this moment.
+    pub fn now(&self) -> Pair {
+        (self.clock)()
+    }
 }
 
 impl Output {
@@ -108,8 +144,18 @@ impl Output {
 impl Writer {
     /// Opens the newest segment of the folder, or begins the first. A full disk is no error: lines are dropped until it is mended.
     pub fn open(place: Place) -> io::Result<Writer> {
+        Writer::begin(place, None)
+    }
+
+    /// Opens it for records that come with times of their own ([`Writer::tick_to`]) and can be had again: a torn last record is cut off, not ended.
+    pub fn resume(place: Place, origin: Origin) -> io::Result<Writer> {
+        Writer::begin(place, Some(origin))
+    }
+
+    fn begin(place: Place, origin: Option<Origin>) -> io::Result<Writer> {
         let mut writer = Writer {
             place,
+            origin,
             folder: None,
             out: Output::default(),
             number: 0,
@@ -138,6 +184,37 @@ impl Writer {
         self.stamp = stamp(wall_us());
     }
 
+    /// The time that the following records carry is this.
+    pub fn tick_to(&mut self, stamp: &[u8; STAMP]) {
+        self.stamp = *stamp;
+    }
+
+    /// The run that the following records belong to.
+    pub fn begin_run(&mut self, run: u64) {
+        if run != self.place.run {
+            self.flush();
+            self.place.run = run;
+            // What cannot be marked now is marked with the next write.
+            self.marked_at = 0;
+            if self.out.file.is_some()
+                && self.failed_at == 0
+                && let Err(error) = self.mark()
+            {
+                self.note_failure(&error);
+            }
+        }
+    }
+
+    /// The run that the next record belongs to.
+    pub fn run(&self) -> u64 {
+        self.place.run
+    }
+
+    /// True when the last write failed: what was added since then is not on disk.
+    pub fn is_failing(&self) -> bool {
+        self.failed_at != 0
+    }
+
     /// Adds a record; it reaches the file with the next [`Writer::flush`] at the latest. `payload` has at most 16 KiB and no newline.
     pub fn append(&mut self, stream: Stream, full: bool, payload: &[u8]) {
         if let Some(line) = line_of(stream)
@@ -161,9 +238,12 @@ impl Writer {
             self.drop_batch(0);
             return;
         }
-        if let Err((written, error)) = self.write_batch() {
-            self.note_failure(&error);
-            self.drop_batch(written);
+        match self.write_batch() {
+            Ok(()) => self.failed_at = 0,
+            Err((written, error)) => {
+                self.note_failure(&error);
+                self.drop_batch(written);
+            }
         }
         self.filled = 0;
     }
@@ -301,7 +381,10 @@ impl Writer {
         if self.out.size > 0 {
             let mut end = [0];
             file.read_exact_at(&mut end, self.out.size - 1)?;
-            if end != *b"\n" {
+            if end != *b"\n" && self.origin.is_some() {
+                self.out.size = end_of_last_line(&file, self.out.size)?;
+                file.set_len(self.out.size)?;
+            } else if end != *b"\n" {
                 (&file).write_all(b"\n")?;
                 self.out.size += 1;
             }
@@ -374,18 +457,28 @@ impl Writer {
     /// Writes which run this is, and pairs the two clocks.
     fn mark(&mut self) -> io::Result<()> {
         let now = mono_ns();
-        let mut line = [0; HEADER + 96];
-        line[..HEADER].copy_from_slice(&record::header(&self.stamp, Stream::Mark, true));
+        let mut line = [0; MARK];
+        line[..HEADER].copy_from_slice(&record::header(&self.mark_stamp(), Stream::Mark, true));
         let mut rest = &mut line[HEADER..];
-        write!(rest, "run={} mono={now}", self.place.run)?;
-        if let Some(boot) = self.boot {
+        let clocks = self.origin.as_ref().map(Origin::now);
+        write!(rest, "run={} mono={}", self.place.run, clocks.map_or(now, |clocks| clocks.steady as u64 * 1000))?;
+        if let Some(boot) = clocks.map_or(self.boot, |clocks| clocks.boot) {
             write!(rest, " boot={boot:08x}")?;
         }
+        if let (Some(origin), Some(clocks)) = (&self.origin, clocks) {
+            write!(rest, " wall={} from={}", clocks.wall, origin.id)?;
+        }
         rest.write_all(b"\n")?;
-        let len = HEADER + 96 - rest.len();
+        let len = MARK - rest.len();
         self.out.write(&line[..len]).map_err(|(_, error)| error)?;
         self.marked_at = now;
         Ok(())
+    }
+
+    /// A mark is not younger than the records that follow it: segments are found by it. Those with given times may be old.
+    fn mark_stamp(&self) -> [u8; STAMP] {
+        let first = self.batch[..self.filled].first_chunk::<STAMP>();
+        first.filter(|_| self.origin.is_some()).copied().unwrap_or(self.stamp)
     }
 
     /// Ends lines that were cut off, and says how many were dropped.
@@ -444,9 +537,31 @@ impl Writer {
     }
 }
 
+/// Where the last line that is whole ends.
+fn end_of_last_line(file: &File, len: u64) -> io::Result<u64> {
+    let mut buffer = vec![0; 2 * MAX_PAYLOAD];
+    let mut to = len;
+    while to > 0 {
+        let from = to.saturating_sub(buffer.len() as u64);
+        let part = &mut buffer[..(to - from) as usize];
+        file.read_exact_at(part, from)?;
+        if let Some(at) = memchr::memrchr(b'\n', part) {
+            return Ok(from + at as u64 + 1);
+        }
+        to = from;
+    }
+    Ok(0)
+}
+
 /// The beginning of what tells this start of the machine from others.
 fn boot() -> Option<u32> {
     u32::from_str_radix(os::boot_id().ok()?.get(..8)?, 16).ok()
+}
+
+/// The two clocks at this moment.
+fn now() -> Pair {
+    // Nanoseconds to microseconds: always within i64.
+    Pair { wall: wall_us(), steady: (mono_ns() / 1000) as i64, boot: boot() }
 }
 
 /// The index of a stream whose lines are counted.

@@ -8,6 +8,7 @@ mod limit;
 mod membership;
 mod obstacle;
 mod unified;
+mod usage;
 
 use std::fs;
 use std::io;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub use group::{Group, clear};
 pub use obstacle::Obstacle;
+pub use usage::{Used, used};
 
 use membership::{Membership, Offer, Place};
 

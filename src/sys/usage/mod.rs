@@ -1,9 +1,12 @@
 //! CPU time and memory of whole process groups, sampled when somebody asks: no timer runs for it.
 //!
-//! A service is the leader of its own session, so its group is every process whose session or process group is the leader's pid.
+//! A service is the leader of its own session, so its group is every process whose session or process group is the leader's pid. In a container any process
+//! may begin a session, so there the control group counts.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
+
+use super::cgroup::{self, Used};
 
 #[cfg(target_os = "linux")]
 #[path = "linux.rs"]
@@ -77,12 +80,19 @@ pub fn processes() -> Vec<Process> {
 }
 
 impl Sampler {
-    /// Samples the groups of these leaders, as `processes` are now.
-    pub fn sample(&mut self, leaders: &[u32], processes: &[Process]) -> HashMap<u32, Usage> {
-        self.judge(leaders, processes, Instant::now())
+    /// Samples the groups of these leaders, as `processes` are now; of some of them, which lead `containers`, the control groups.
+    pub fn sample(&mut self, leaders: &[u32], containers: &[u32], processes: &[Process]) -> HashMap<u32, Usage> {
+        let used = containers.iter().filter_map(|pid| Some((*pid, cgroup::used(*pid)?))).collect();
+        self.judge(leaders, &used, processes, Instant::now())
     }
 
-    fn judge(&mut self, leaders: &[u32], processes: &[Process], now: Instant) -> HashMap<u32, Usage> {
+    fn judge(
+        &mut self,
+        leaders: &[u32],
+        containers: &HashMap<u32, Used>,
+        processes: &[Process],
+        now: Instant,
+    ) -> HashMap<u32, Usage> {
         self.known.retain(|pid, _| leaders.contains(pid));
         let mut sums: HashMap<u32, (Duration, u64, Duration)> =
             leaders.iter().map(|pid| (*pid, Default::default())).collect();
@@ -95,6 +105,11 @@ impl Sampler {
             }
         }
         sums.retain(|_, (_, _, age)| *age > Duration::ZERO);
+        for (pid, used) in containers {
+            if let Some((cpu, memory, _)) = sums.get_mut(pid) {
+                (*cpu, *memory) = (used.cpu, used.memory);
+            }
+        }
         sums.into_iter().map(|(pid, (cpu, memory, age))| (pid, self.usage(pid, cpu, memory, age, now))).collect()
     }
 
@@ -141,7 +156,8 @@ mod tests {
     fn means_since_the_start_and_then_since_a_second_ago() {
         let (mut sampler, t) = (Sampler::default(), Instant::now());
         let after = |ms| t + Duration::from_millis(ms);
-        let mut cpu = |cpu_ms, at| sampler.judge(&[7], &[process(7, 7, cpu_ms, 10)], at)[&7].cpu_percent;
+        let mut cpu =
+            |cpu_ms, at| sampler.judge(&[7], &HashMap::new(), &[process(7, 7, cpu_ms, 10)], at)[&7].cpu_percent;
         assert_eq!(cpu(1000, t), 10.0);
         assert_eq!(cpu(1100, after(500)), 11.0);
         assert_eq!(cpu(1500, after(1000)), 50.0);
@@ -153,9 +169,19 @@ mod tests {
     fn a_group_is_summed_and_strangers_are_not() {
         let mut sampler = Sampler::default();
         let all = [process(7, 7, 100, 1), process(8, 7, 100, 1), process(9, 9, 500, 1)];
-        let got = sampler.judge(&[7, 30], &all, Instant::now());
+        let got = sampler.judge(&[7, 30], &HashMap::new(), &all, Instant::now());
         assert_eq!(got.len(), 1);
         assert_eq!(got[&7], Usage { cpu_percent: 20.0, memory_bytes: 200 });
+    }
+
+    #[test]
+    fn of_a_container_its_control_group_counts() {
+        let mut sampler = Sampler::default();
+        let all = [process(7, 7, 100, 10), process(8, 8, 100, 10)];
+        let used = Used { cpu: Duration::from_secs(2), memory: 700 };
+        let got = sampler.judge(&[7, 30], &HashMap::from([(7, used), (30, used)]), &all, Instant::now());
+        assert_eq!(got.len(), 1, "one that has ended uses nothing");
+        assert_eq!(got[&7], Usage { cpu_percent: 20.0, memory_bytes: 700 });
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use bollard::models::{
-    ContainerCreateBody, DeviceMapping, EndpointSettings, HealthConfig, HostConfig, ImageInspect, MountPoint,
-    MountType, MountVolumeOptions, NetworkingConfig, PortBinding, PortMap, ResourcesUlimits,
+    ContainerCreateBody, DeviceMapping, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, ImageInspect,
+    MountPoint, MountType, MountVolumeOptions, NetworkingConfig, PortBinding, PortMap, ResourcesUlimits,
 };
 use bollard::models::{Mount as Mounted, MountBindOptions, MountBindOptionsPropagationEnum};
 
@@ -17,6 +17,8 @@ use crate::task::spec::{Protocol, RunSpec};
 
 /// The engine itself asks so often where nobody says how often: its own 30 s tell `docker ps` too late.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
+/// The engine keeps what nobody has read yet: enough for a flood while no supervisor runs, and not without end. Whatever the engine is set to, this can be read.
+const LOG_BOUNDS: [(&str, &str); 2] = [("max-size", "100m"), ("max-file", "2")];
 /// Engines from this API on can check more often while a container starts.
 const START_INTERVAL: (usize, usize) = (1, 44);
 
@@ -95,6 +97,10 @@ fn host(spec: &RunSpec, container: &ContainerSpec, around: &Around<'_>) -> HostC
             (Network::Host, _) => "host".to_owned(),
             (Network::None, _) => "none".to_owned(),
             (Network::Project { .. }, network) => network.unwrap_or("bridge").to_owned(),
+        }),
+        log_config: Some(HostConfigLogConfig {
+            typ: Some("json-file".to_owned()),
+            config: Some(LOG_BOUNDS.map(|(key, value)| (key.to_owned(), value.to_owned())).into()),
         }),
         memory: spec.resources.memory_limit().and_then(|bytes| i64::try_from(bytes).ok()),
         memory_swap: container.memory_swap,

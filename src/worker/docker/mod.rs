@@ -6,7 +6,9 @@
 pub mod alone;
 mod begin;
 mod existing;
+mod frames;
 mod image;
+mod intake;
 mod logs;
 mod make;
 mod ports;

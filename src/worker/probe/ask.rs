@@ -1,20 +1,22 @@
 //! One question and its answer, for each way of asking.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::owner::Connected;
-use super::{Prober, exec};
-use crate::task::spec::{Probe, ProbeTarget, Protocol};
+use super::log::LogWatch;
+use super::owner::{Connected, Owner};
+use super::{Asks, ProbeContext, Standing, exec, http};
+use crate::task::spec::{HttpProbe, Probe, ProbeTarget, Protocol, RunSpec};
 use crate::worker::Holder;
 
 /// A service that listens nowhere counts as ready once it has been up for so long.
-const SETTLE: Duration = Duration::from_secs(1);
+pub(in crate::worker) const SETTLE: Duration = Duration::from_secs(1);
 
 /// One answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(in crate::worker) enum Answer {
     Yes,
     /// One sentence.
     No(String),
@@ -24,36 +26,21 @@ pub(super) enum Answer {
     Foreign(Holder),
 }
 
-impl Prober {
-    /// Asks once.
-    pub(super) async fn ask(&mut self, probe: &Probe) -> Answer {
-        let up = self.started.elapsed();
-        match &probe.target {
-            ProbeTarget::Http(http) => {
-                let asking = self.client.ask(http, &self.spec.ports, &mut self.owner);
-                match timeout(probe.timeout, asking).await {
-                    Ok(answer) => answer,
-                    Err(_) => Answer::No(format!("`{}` gave no answer within {:?}", http.url, probe.timeout)),
-                }
-            }
-            ProbeTarget::Tcp(port) => match timeout(probe.timeout, self.accepts(*port)).await {
-                Ok(answer) => answer,
-                Err(_) => Answer::No(format!("port {port} did not accept within {:?}", probe.timeout)),
-            },
-            ProbeTarget::Exec(argv) => exec::ask(argv, &self.spec, probe.timeout).await,
-            ProbeTarget::Log(pattern) => self.log.ask(pattern).await,
-            ProbeTarget::Notify => match &self.notify {
-                Some(notify) if *notify.borrow() => Answer::Yes,
-                Some(_) | None => Answer::No("it has not sent `READY=1` to NOTIFY_SOCKET".to_owned()),
-            },
-            ProbeTarget::Listener => match self.owner.any_listener().await {
-                true => Answer::Yes,
-                false if self.was_ready => Answer::No("it listens nowhere any more".to_owned()),
-                false if up >= SETTLE => Answer::Yes,
-                false => Answer::No("it listens nowhere yet".to_owned()),
-            },
-            // Only containers have one, and those are not asked here.
-            ProbeTarget::Started | ProbeTarget::Health => Answer::Yes,
+/// How processes are asked.
+pub(super) struct Processes {
+    spec: Arc<RunSpec>,
+    owner: Owner,
+    log: LogWatch,
+    client: http::Client,
+}
+
+impl Processes {
+    pub(super) fn new(ctx: ProbeContext) -> Processes {
+        Processes {
+            owner: Owner::new(ctx.pid, ctx.spec.debugger.is_some()),
+            log: LogWatch::new(ctx.log_dir, ctx.run),
+            client: http::Client::default(),
+            spec: ctx.spec,
         }
     }
 
@@ -69,6 +56,61 @@ impl Prober {
             Connected::Foreign(holder) => Answer::Foreign(holder),
         }
     }
+}
+
+impl Asks for Processes {
+    async fn ask(&mut self, probe: &Probe, standing: Standing) -> Answer {
+        match &probe.target {
+            ProbeTarget::Http(http) => {
+                let asking = self.client.ask(http, &self.spec.ports, &mut self.owner);
+                timeout(probe.timeout, asking).await.unwrap_or_else(|_| silent(http, probe.timeout))
+            }
+            ProbeTarget::Tcp(port) => {
+                let asking = self.accepts(*port);
+                timeout(probe.timeout, asking).await.unwrap_or_else(|_| deaf(*port, probe.timeout))
+            }
+            ProbeTarget::Exec(argv) => exec::ask(argv, &self.spec, probe.timeout).await,
+            ProbeTarget::Log(pattern) => self.log.ask(pattern).await,
+            ProbeTarget::Listener => match self.owner.any_listener().await {
+                true => Answer::Yes,
+                false if standing.was_ready => Answer::No("it listens nowhere any more".to_owned()),
+                false if standing.up >= SETTLE => Answer::Yes,
+                false => Answer::No("it listens nowhere yet".to_owned()),
+            },
+            // A health check is a container's; a word comes by itself.
+            ProbeTarget::Started | ProbeTarget::Health | ProbeTarget::Notify => Answer::Yes,
+        }
+    }
+
+    fn is_answered_for_good(&self, target: &ProbeTarget) -> bool {
+        match target {
+            ProbeTarget::Log(_) | ProbeTarget::Notify | ProbeTarget::Started | ProbeTarget::Health => true,
+            ProbeTarget::Listener => !self.owner.has_listener(),
+            ProbeTarget::Http(_) | ProbeTarget::Tcp(_) | ProbeTarget::Exec(_) => false,
+        }
+    }
+
+    async fn is_debugged(&self) -> bool {
+        self.owner.is_debugged().await
+    }
+
+    async fn listening(&mut self) -> Vec<String> {
+        self.owner.listening().await
+    }
+
+    fn listening_of_known(&self) -> Vec<String> {
+        self.owner.listening_of_known()
+    }
+}
+
+/// A request without an answer.
+pub(in crate::worker) fn silent(http: &HttpProbe, within: Duration) -> Answer {
+    Answer::No(format!("`{}` gave no answer within {within:?}", http.url))
+}
+
+/// A port that neither accepts nor refuses.
+pub(in crate::worker) fn deaf(port: u16, within: Duration) -> Answer {
+    Answer::No(format!("port {port} did not accept within {within:?}"))
 }
 
 /// An answer as a sentence.

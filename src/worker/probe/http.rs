@@ -22,24 +22,30 @@ use crate::task::spec::{HttpProbe, Port};
 /// Of a longer body only this much is matched.
 const LONGEST_BODY: usize = 1 << 20;
 
+/// Where connections come from.
+pub(in crate::worker) trait Door: Send {
+    /// Connects to a port. `own` says that the run itself must be behind it.
+    fn open(&mut self, host: &str, port: u16, own: bool) -> impl Future<Output = Result<TcpStream, No>> + Send;
+}
+
 /// What is made once and used for each request of a run.
 #[derive(Default)]
-pub(super) struct Client {
+pub(in crate::worker) struct Client {
     tls: HashMap<tls::Trust, tokio_rustls::TlsConnector>,
     patterns: HashMap<String, Regex>,
 }
 
 impl Client {
     /// Sends one request.
-    pub(super) async fn ask(&mut self, probe: &HttpProbe, ports: &[Port], owner: &mut Owner) -> Answer {
-        match self.exchange(probe, ports, owner).await {
+    pub(in crate::worker) async fn ask(&mut self, probe: &HttpProbe, ports: &[Port], door: &mut impl Door) -> Answer {
+        match self.exchange(probe, ports, door).await {
             Ok(()) => Answer::Yes,
             Err(No::Said(reason)) => Answer::No(format!("`{}`: {reason}", probe.url)),
             Err(No::Foreign(holder)) => Answer::Foreign(holder),
         }
     }
 
-    async fn exchange(&mut self, probe: &HttpProbe, ports: &[Port], owner: &mut Owner) -> Result<(), No> {
+    async fn exchange(&mut self, probe: &HttpProbe, ports: &[Port], door: &mut impl Door) -> Result<(), No> {
         let uri: Uri = probe.url.parse().map_err(|e| No::Said(format!("not a URL: {e}")))?;
         let secure = match uri.scheme_str() {
             Some("http") => false,
@@ -49,7 +55,7 @@ impl Client {
         let host = uri.host().unwrap_or("127.0.0.1").trim_matches(['[', ']']).to_owned();
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
         let declared = probe.own_port == Some(port) || ports.iter().any(|p| p.number == port);
-        let stream = connect(&host, port, declared, owner).await?;
+        let stream = door.open(&host, port, declared).await?;
         // The request is one small packet; a refusal costs latency only.
         _ = stream.set_nodelay(true);
         let request = request(probe, &uri)?;
@@ -108,9 +114,18 @@ impl Client {
     }
 }
 
-enum No {
+/// Why not.
+pub(in crate::worker) enum No {
+    /// One sentence.
     Said(String),
+    /// Another process answers.
     Foreign(crate::worker::Holder),
+}
+
+impl Door for Owner {
+    async fn open(&mut self, host: &str, port: u16, own: bool) -> Result<TcpStream, No> {
+        connect(host, port, own, self).await
+    }
 }
 
 fn in_words(error: &hyper::Error) -> No {
@@ -121,19 +136,24 @@ fn in_words(error: &hyper::Error) -> No {
     })
 }
 
-/// A port of the run must be its own; any other address is asked as it is.
-async fn connect(host: &str, port: u16, declared: bool, owner: &mut Owner) -> Result<TcpStream, No> {
-    let addresses: Vec<SocketAddr> = match host.parse::<IpAddr>() {
-        Ok(ip) if ip.is_unspecified() => vec![SocketAddr::from(([127, 0, 0, 1], port))],
-        Ok(ip) => vec![SocketAddr::new(ip, port)],
+/// The addresses of a host, in the order in which they are tried.
+pub(in crate::worker) async fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, No> {
+    match host.parse::<IpAddr>() {
+        Ok(ip) if ip.is_unspecified() => Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))]),
+        Ok(ip) => Ok(vec![SocketAddr::new(ip, port)]),
         Err(_) if host == "localhost" => {
-            vec![SocketAddr::from(([127, 0, 0, 1], port)), SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port))]
+            Ok(vec![SocketAddr::from(([127, 0, 0, 1], port)), SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port))])
         }
         Err(_) => match lookup_host((host, port)).await {
-            Ok(found) => found.collect(),
-            Err(e) => return Err(No::Said(format!("`{host}` has no address: {e}"))),
+            Ok(found) => Ok(found.collect()),
+            Err(e) => Err(No::Said(format!("`{host}` has no address: {e}"))),
         },
-    };
+    }
+}
+
+/// A port of the run must be its own; any other address is asked as it is.
+async fn connect(host: &str, port: u16, declared: bool, owner: &mut Owner) -> Result<TcpStream, No> {
+    let addresses = addresses(host, port).await?;
     let mut last = format!("`{host}` has no address");
     for address in addresses {
         let connected = if declared && address.ip().is_loopback() {

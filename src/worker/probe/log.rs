@@ -18,7 +18,7 @@ const CHUNK: usize = 1 << 18;
 const LONGEST: usize = 1 << 20;
 
 /// Follows the log of one instance.
-pub(super) struct LogWatch {
+pub(in crate::worker) struct LogWatch {
     dir: PathBuf,
     mark: Vec<u8>,
     pattern: Option<Regex>,
@@ -36,7 +36,7 @@ struct Place {
 }
 
 impl LogWatch {
-    pub(super) fn new(dir: PathBuf, run: RunId) -> LogWatch {
+    pub(in crate::worker) fn new(dir: PathBuf, run: RunId) -> LogWatch {
         LogWatch {
             dir,
             mark: format!("run={run}").into_bytes(),
@@ -48,7 +48,7 @@ impl LogWatch {
     }
 
     /// Whether a line that came since the last time, or since the run began, matches.
-    pub(super) async fn ask(&mut self, pattern: &str) -> Answer {
+    pub(in crate::worker) async fn ask(&mut self, pattern: &str) -> Answer {
         if self.pattern.is_none() {
             match Regex::new(pattern) {
                 Ok(regex) => self.pattern = Some(regex),

@@ -1,12 +1,13 @@
-//! Asks one run whether it is ready and alive, and tells the supervisor when that changes.
+//! Asks one run whether it is ready and alive, and tells the supervisor when that changes. When is asked and what answers mean is the same for processes
+//! and containers; how is not.
 //!
 //! One task and one timer per run; between due probes it sleeps. HTTP probes use no proxy and follow no redirect: a 3xx is an answer like any other.
 //! An answer on a port counts only when the listener belongs to the run's process group or session.
 
-mod ask;
+pub(super) mod ask;
 mod exec;
-mod http;
-mod log;
+pub(super) mod http;
+pub(super) mod log;
 mod owner;
 mod pace;
 mod tls;
@@ -23,9 +24,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::task::id::RunId;
 use crate::task::spec::{Probe, ProbeTarget, RunSpec};
 use crate::worker::{Holder, RunReport, Sink, Trouble};
-use ask::{Answer, said};
-use log::LogWatch;
-use owner::Owner;
+use ask::{Answer, Processes, said};
 use pace::{Pace, Tally};
 
 /// What a probe needs to know of a run.
@@ -45,10 +44,60 @@ pub struct ProbeContext {
 
 /// Begins to ask a run. The task ends by itself when nothing is left to ask or nobody listens any more; abort it when the run ends.
 pub fn spawn(ctx: ProbeContext, sink: Sink) -> JoinHandle<()> {
+    let has_debugger = ctx.spec.debugger.is_some();
+    let manner = Manner {
+        ready: ctx.spec.ready.clone(),
+        live: ctx.spec.live.clone(),
+        hurry: None,
+        notify: ctx.notify.clone(),
+        has_debugger,
+    };
+    spawn_with(ctx.run, manner, Processes::new(ctx), sink)
+}
+
+/// Begins to ask a run in its own way; otherwise like [`spawn`].
+pub(super) fn spawn_with<A: Asks + 'static>(run: RunId, manner: Manner, asks: A, sink: Sink) -> JoinHandle<()> {
     tokio::spawn(async move {
         // Closed: nobody wants to know any more, and there is nobody to tell.
-        _ = Prober::new(ctx, sink).drive().await;
+        _ = Prober::new(run, manner, asks, sink).drive().await;
     })
+}
+
+/// What is asked, and when.
+pub(super) struct Manner {
+    /// Whether it is ready.
+    pub(super) ready: Probe,
+    /// Whether it is alive.
+    pub(super) live: Option<Probe>,
+    /// Between two while it has not been ready; `None`: quick, then ever less so.
+    pub(super) hurry: Option<Duration>,
+    /// True once `READY=1` came; needed for `notify` only.
+    pub(super) notify: Option<watch::Receiver<bool>>,
+    /// It runs below a debugger of ours.
+    pub(super) has_debugger: bool,
+}
+
+/// How it stands with a run that is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing {
+    /// How long it has been asked.
+    pub(super) up: Duration,
+    /// It has been ready before.
+    pub(super) was_ready: bool,
+}
+
+/// A way of asking.
+pub(super) trait Asks: Send + Sync {
+    /// Asks once.
+    fn ask(&mut self, probe: &Probe, standing: Standing) -> impl Future<Output = Answer> + Send;
+    /// After a yes it need not be asked again.
+    fn is_answered_for_good(&self, target: &ProbeTarget) -> bool;
+    /// A debugger holds it, so that a no says nothing.
+    fn is_debugged(&self) -> impl Future<Output = bool> + Send;
+    /// What it listens on, as far as that is to be found out.
+    fn listening(&mut self) -> impl Future<Output = Vec<String>> + Send;
+    /// The same without a look at anything that is not known yet.
+    fn listening_of_known(&self) -> Vec<String>;
 }
 
 /// The supervisor went away.
@@ -64,14 +113,11 @@ const LOOK_EACH: u32 = 12;
 /// Below a debugger of ours it is looked so often whether that has stopped the run, since no probe may be left to find out.
 const HOLDS: Duration = Duration::from_secs(1);
 
-struct Prober {
+struct Prober<A> {
     run: RunId,
-    spec: Arc<RunSpec>,
     sink: Sink,
     started: Instant,
-    owner: Owner,
-    log: LogWatch,
-    client: http::Client,
+    asks: A,
     notify: Option<watch::Receiver<bool>>,
     ready: Check,
     live: Option<Check>,
@@ -112,26 +158,23 @@ impl Looks {
 }
 
 impl Check {
-    fn new(probe: &Probe, started: Instant) -> Check {
-        let mut pace = Pace::new(probe.interval);
+    fn new(probe: &Probe, hurry: Option<Duration>, started: Instant) -> Check {
+        let mut pace = Pace::new(probe.interval, hurry);
         let due = started + pace.next(false);
         Check { probe: probe.clone(), pace, tally: Tally::new(probe.failures), due: Some(due) }
     }
 }
 
-impl Prober {
-    fn new(ctx: ProbeContext, sink: Sink) -> Prober {
+impl<A: Asks> Prober<A> {
+    fn new(run: RunId, manner: Manner, asks: A, sink: Sink) -> Prober<A> {
         let started = Instant::now();
         Prober {
-            run: ctx.run,
-            owner: Owner::new(ctx.pid, ctx.spec.debugger.is_some()),
-            log: LogWatch::new(ctx.log_dir, ctx.run),
-            client: http::Client::default(),
-            notify: ctx.notify,
-            ready: Check::new(&ctx.spec.ready, started),
-            live: ctx.spec.live.as_ref().map(|p| Check::new(p, started)),
-            debugger: ctx.spec.debugger.map(|_| started + HOLDS),
-            spec: ctx.spec,
+            run,
+            asks,
+            notify: manner.notify,
+            ready: Check::new(&manner.ready, manner.hurry, started),
+            live: manner.live.as_ref().map(|probe| Check::new(probe, manner.hurry, started)),
+            debugger: manner.has_debugger.then(|| started + HOLDS),
             sink,
             started,
             is_ready: false,
@@ -202,7 +245,7 @@ impl Prober {
             pace::Verdict::Bad | pace::Verdict::Open => {}
         }
         self.explain(answer).await?;
-        let for_good = yes && self.is_answered_for_good(&probe.target);
+        let for_good = yes && self.asks.is_answered_for_good(&probe.target);
         let now = Instant::now();
         self.ready.due = match probe.target {
             _ if for_good => None,
@@ -217,11 +260,14 @@ impl Prober {
         !self.is_ready && self.notify.is_some() && self.ready.probe.target == ProbeTarget::Notify
     }
 
-    fn is_answered_for_good(&self, target: &ProbeTarget) -> bool {
-        match target {
-            ProbeTarget::Log(_) | ProbeTarget::Notify | ProbeTarget::Started | ProbeTarget::Health => true,
-            ProbeTarget::Listener => !self.owner.has_listener(),
-            ProbeTarget::Http(_) | ProbeTarget::Tcp(_) | ProbeTarget::Exec(_) => false,
+    async fn ask(&mut self, probe: &Probe) -> Answer {
+        match (&probe.target, &self.notify) {
+            (ProbeTarget::Notify, Some(notify)) if *notify.borrow() => Answer::Yes,
+            (ProbeTarget::Notify, _) => Answer::No("it has not sent `READY=1` to NOTIFY_SOCKET".to_owned()),
+            _ => {
+                let standing = Standing { up: self.started.elapsed(), was_ready: self.was_ready };
+                self.asks.ask(probe, standing).await
+            }
         }
     }
 
@@ -233,7 +279,7 @@ impl Prober {
             self.looks.done = 0;
         }
         // Hundreds may become ready together: all processes are looked at only where the leader itself listens on nothing.
-        let leader = self.owner.listening_of_known();
+        let leader = self.asks.listening_of_known();
         if leader.is_empty() {
             return self.look().await;
         }
@@ -271,7 +317,7 @@ impl Prober {
 
     /// While a debugger holds the process, a failed probe says nothing about it.
     async fn rests(&mut self) -> Result<bool, Closed> {
-        let debugged = self.owner.is_debugged().await;
+        let debugged = self.asks.is_debugged().await;
         if debugged != self.debugged {
             self.debugged = debugged;
             self.send(debugger(debugged)).await?;
@@ -302,7 +348,7 @@ impl Prober {
     /// Reports what the group listens on where it changed, and sets when to look again.
     async fn look(&mut self) -> Result<(), Closed> {
         self.looks.again();
-        let now = self.owner.listening().await;
+        let now = self.asks.listening().await;
         self.tell_listening(now).await
     }
 
@@ -312,7 +358,7 @@ impl Prober {
         if self.looks.due.is_some() || !self.looks.probes.is_multiple_of(LOOK_EACH) {
             return Ok(());
         }
-        let now = self.owner.listening_of_known();
+        let now = self.asks.listening_of_known();
         self.tell_listening(now).await
     }
 

@@ -10,12 +10,14 @@ const STEADY: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub(super) struct Pace {
     configured: Option<Duration>,
+    hurry: Option<Duration>,
     next: Duration,
 }
 
 impl Pace {
-    pub(super) fn new(configured: Option<Duration>) -> Pace {
-        Pace { configured, next: FIRST }
+    /// `hurry` is the pace while a start is awaited, where somebody said one.
+    pub(super) fn new(configured: Option<Duration>, hurry: Option<Duration>) -> Pace {
+        Pace { configured, hurry, next: FIRST }
     }
 
     /// How long until the next probe; `settled` says whether the start is over.
@@ -23,8 +25,12 @@ impl Pace {
         let quick = self.next;
         self.next = (self.next * 2).min(SLOWEST);
         let steady = self.configured.unwrap_or(STEADY).max(Duration::from_millis(1));
-        // A long interval is meant for a service that is up; nobody wants to wait for it at a start.
-        if settled { steady } else { quick.min(steady) }
+        match self.hurry {
+            _ if settled => steady,
+            Some(hurry) => hurry.max(FIRST),
+            // A long interval is meant for a service that is up; nobody wants to wait for it at a start.
+            None => quick.min(steady),
+        }
     }
 }
 
@@ -75,14 +81,16 @@ mod tests {
 
     #[test]
     fn quick_then_steady() {
-        let mut pace = Pace::new(None);
+        let mut pace = Pace::new(None, None);
         let ms: Vec<u128> = (0..8).map(|_| pace.next(false).as_millis()).collect();
         assert_eq!(ms, [10, 20, 40, 80, 160, 250, 250, 250]);
         assert_eq!(pace.next(true), STEADY);
-        let mut pace = Pace::new(Some(Duration::from_secs(2)));
+        let mut pace = Pace::new(Some(Duration::from_secs(2)), None);
         assert_eq!([pace.next(false), pace.next(false), pace.next(true)].map(|d| d.as_millis()), [10, 20, 2000]);
-        let mut pace = Pace::new(Some(Duration::from_millis(15)));
+        let mut pace = Pace::new(Some(Duration::from_millis(15)), None);
         assert_eq!([pace.next(false), pace.next(false), pace.next(true)].map(|d| d.as_millis()), [10, 15, 15]);
+        let mut pace = Pace::new(Some(Duration::from_secs(2)), Some(Duration::from_millis(700)));
+        assert_eq!([pace.next(false), pace.next(false), pace.next(true)].map(|d| d.as_millis()), [700, 700, 2000]);
     }
 
     #[test]
