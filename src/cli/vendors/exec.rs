@@ -212,8 +212,11 @@ impl<'a> Printer<'a> {
         }
         match which {
             0 => self.output.print(bytes),
-            // Nobody is left to be told when standard error is gone.
-            _ => Ok(io::stderr().lock().write_all(bytes).unwrap_or(())),
+            _ => {
+                // Nobody is left to be told when standard error is gone.
+                io::stderr().lock().write_all(bytes).unwrap_or(());
+                Ok(())
+            }
         }
     }
 
