@@ -12,12 +12,16 @@ pub enum Kind {
     Failed,
     /// The command line or a configuration file is wrong. Exit code 2.
     Usage,
-    /// The supervisor or Docker cannot be reached, and that is the only trouble. Exit code 3.
+    /// The supervisor cannot be reached, and that is the only trouble. Exit code 3.
     Unreachable,
+    /// The container engine cannot be reached, and that is the only trouble. Exit code 3.
+    NoEngine,
     /// The supervisor is there and does not answer: asking again does not help. Exit code 3.
     Silent,
     /// Ctrl-C. Exit code 130.
     Interrupted,
+    /// A program that was run for the caller, and that has told what went wrong itself, exited with this code. So do we.
+    Code(u8),
     /// The reader of our output went away, which is no error. Exit code 0.
     ClosedPipe,
 }
@@ -28,8 +32,9 @@ impl Kind {
         match self {
             Kind::Failed => 1,
             Kind::Usage => 2,
-            Kind::Unreachable | Kind::Silent => 3,
+            Kind::Unreachable | Kind::Silent | Kind::NoEngine => 3,
             Kind::Interrupted => 130,
+            Kind::Code(code) => code,
             Kind::ClosedPipe => 0,
         }
     }
@@ -37,9 +42,10 @@ impl Kind {
     /// The word on the wire; never renamed.
     pub fn word(self) -> &'static str {
         match self {
-            Kind::Failed => "failed",
+            Kind::Failed | Kind::Code(_) => "failed",
             Kind::Usage => "usage",
             Kind::Unreachable | Kind::Silent => "unreachable",
+            Kind::NoEngine => "no-engine",
             Kind::Interrupted => "interrupted",
             Kind::ClosedPipe => "closed-pipe",
         }

@@ -28,3 +28,4 @@ mod layers;
 mod rerun;
 mod shim;
 mod support;
+mod vendors;

@@ -90,6 +90,7 @@ fn start_flags(from: &wire::Request) -> Result<StartFlags, Error> {
     Ok(StartFlags {
         no_deps: flags.no_deps,
         no_vendors: flags.no_vendors,
+        replace: flags.replace.iter().map(|name| service_name(name)).collect::<Result<_, Error>>()?,
         profiles: flags.profiles.clone(),
         env: entries(&flags.env)?,
         scale,
@@ -289,7 +290,7 @@ pub fn strays(project: &Project, found: &[Stray]) -> wire::Strays {
 pub fn state_line(view: &ServiceView, elapsed: Duration) -> wire::Progress {
     let ready = view.instances.iter().filter(|i| matches!(i.state, Shown::Ready | Shown::Done)).count();
     let reason = match &view.settled {
-        Settled::Failed(why) | Settled::Blocked(why) => Some(why.clone()),
+        Settled::Failed(why) | Settled::Absent(why) | Settled::Blocked(why) => Some(why.clone()),
         Settled::Pending | Settled::Met => view.reason.clone(),
     };
     wire::Progress::State {
@@ -383,7 +384,7 @@ pub fn failure(error: &Error) -> wire::Failure {
 
 /// An error that travelled; a kind this program does not know counts as `failed`.
 pub fn error(failure: wire::Failure) -> Error {
-    let kind = [Kind::Usage, Kind::Unreachable, Kind::Interrupted, Kind::ClosedPipe]
+    let kind = [Kind::Usage, Kind::Unreachable, Kind::NoEngine, Kind::Interrupted, Kind::ClosedPipe]
         .into_iter()
         .find(|k| k.word() == failure.kind)
         .unwrap_or(Kind::Failed);

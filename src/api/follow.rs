@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::convert::{Ask, state_line};
 use super::told::Told;
 use super::wire::{Failure, Progress};
+use crate::error::Kind;
 use crate::supervisor::Accepted;
 use crate::supervisor::snapshot::{BuildState, ServiceView, Settled, Shown, Snapshot};
 use crate::worker::Trouble;
@@ -37,6 +38,8 @@ enum Place {
     Pending(String),
     Met,
     Failed(String),
+    /// No engine.
+    Absent(String),
     Blocked(String),
 }
 
@@ -96,7 +99,7 @@ impl Follow {
                     details.push(format!("{name}: {why}"));
                     late.push(name);
                 }
-                Place::Failed(why) | Place::Blocked(why) => details.push(format!("{name}: {why}")),
+                Place::Failed(why) | Place::Absent(why) | Place::Blocked(why) => details.push(format!("{name}: {why}")),
                 Place::Met => {}
             }
         }
@@ -157,7 +160,7 @@ impl Follow {
             }
             Settled::Met => Place::Met,
             // That a build or another copy failed before does not make a stop fail.
-            Settled::Failed(why) | Settled::Blocked(why) if self.ask == Ask::Stop => {
+            Settled::Failed(why) | Settled::Absent(why) | Settled::Blocked(why) if self.ask == Ask::Stop => {
                 let mut stopping = view.instances.iter().filter(|instance| instance.state == Shown::Stopping);
                 match view.instances.iter().any(|instance| instance.state == Shown::Stopping) {
                     false => Place::Met,
@@ -169,6 +172,7 @@ impl Follow {
                 }
             }
             Settled::Failed(why) => Place::Failed(why.clone()),
+            Settled::Absent(why) => Place::Absent(why.clone()),
             Settled::Blocked(why) => Place::Blocked(why.clone()),
         }
     }
@@ -177,7 +181,7 @@ impl Follow {
         if self.ask == Ask::Kill {
             return None;
         }
-        let (mut failed, mut blocked, mut details) = (Vec::new(), 0_usize, Vec::new());
+        let (mut failed, mut absent, mut blocked, mut details) = (Vec::new(), Vec::new(), 0_usize, Vec::new());
         for (name, place) in self.places(snapshot) {
             match place {
                 Place::Met | Place::Pending(_) => {}
@@ -188,6 +192,10 @@ impl Follow {
                     });
                     failed.push(name);
                 }
+                Place::Absent(why) => {
+                    details.push(format!("{name}: {why}"));
+                    absent.push(name);
+                }
                 Place::Blocked(why) => {
                     details.push(format!("{name}: {why}"));
                     blocked += 1;
@@ -197,8 +205,9 @@ impl Follow {
         if details.is_empty() {
             return None;
         }
-        let first = failed.first().copied();
+        let first = failed.first().or(absent.first()).copied();
         let mut message = match failed.as_slice() {
+            [] if !absent.is_empty() => absent_words(&absent),
             [] => "nothing failed".to_owned(),
             [one] if self.ask == Ask::Stop => format!("`{one}` is still there"),
             [_, ..] if self.ask == Ask::Stop => format!("{} services are still there", failed.len()),
@@ -212,9 +221,28 @@ impl Follow {
         }
         let hints = first.map(|name| match self.ask {
             Ask::Stop => vec![format!("it ends as soon as it can; `orchestra why {name}` shows it")],
+            _ if failed.is_empty() => {
+                vec!["what needs no container is up; the rest is tried again until the engine answers".to_owned()]
+            }
             _ => vec![format!("orchestra why {name}"), format!("orchestra logs {name}")],
         });
-        Some(Failure { kind: "failed".into(), message, details, causes: Vec::new(), hints: hints.unwrap_or_default() })
+        // Of the one trouble that is not ours there is a word of its own, and an exit code.
+        let kind = if failed.is_empty() && !absent.is_empty() { Kind::NoEngine } else { Kind::Failed };
+        Some(Failure {
+            kind: kind.word().into(),
+            message,
+            details,
+            causes: Vec::new(),
+            hints: hints.unwrap_or_default(),
+        })
+    }
+}
+
+/// Who does not run for want of an engine.
+fn absent_words(names: &[&str]) -> String {
+    match names {
+        [one] => format!("`{one}` does not run: its container engine cannot be reached"),
+        all => format!("{} vendors do not run: their container engine cannot be reached", all.len()),
     }
 }
 

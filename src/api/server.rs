@@ -267,8 +267,8 @@ fn json<T: Serialize>(answer: Result<T, Error>) -> Response {
 fn refuse(error: &Error) -> Response {
     let status = match error.kind {
         Kind::Usage => StatusCode::BAD_REQUEST,
-        Kind::Unreachable | Kind::Silent => StatusCode::SERVICE_UNAVAILABLE,
-        Kind::Failed | Kind::Interrupted | Kind::ClosedPipe => StatusCode::CONFLICT,
+        Kind::Unreachable | Kind::Silent | Kind::NoEngine => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Failed | Kind::Code(_) | Kind::Interrupted | Kind::ClosedPipe => StatusCode::CONFLICT,
     };
     refuse_as(status, error)
 }

@@ -299,6 +299,9 @@ pub struct StartFlags {
     /// Do not start vendors.
     #[serde(default)]
     pub no_vendors: bool,
+    /// Vendors that may be made anew though their image's tag has changed since their data were written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replace: Vec<String>,
     /// Vendors of these profiles are started, too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub profiles: Vec<String>,

@@ -9,17 +9,27 @@ use crate::api::client::{self, Client};
 use crate::api::{convert, lock, wire};
 use crate::error::{Error, Kind};
 use crate::project::Project;
+use crate::project::load::{self, LoadOptions};
 use crate::shim::{client as shims, survey};
 use crate::store::{good, intent, tested};
 use crate::supervisor::{disk, ground};
 use crate::sys::home::Home;
+use crate::task::environment::Environment;
 use crate::task::id::ServiceName;
+use crate::worker::docker::alone;
 
-/// Whether any instance is alive, supervisor or not. Records that nobody can read are set aside and named.
-pub(super) fn anything_lives(output: &Output, home: &Home) -> bool {
+/// Whether any instance is alive, supervisor or not: below a shim, or in a container. Records that nobody can read are set aside and named.
+pub(super) async fn anything_lives(output: &Output, home: &Home) -> bool {
     let survey = survey::survey(home);
     tell(output, home, &survey.aside);
-    survey.found.iter().any(|found| found.live)
+    survey.found.iter().any(|found| found.live) || !alone::running(home, engine_of(home).as_ref()).await.is_nothing()
+}
+
+/// Where containers of a project may run although no record says so: with the engine of whoever asks, where the project has vendors.
+fn engine_of(home: &Home) -> Option<Environment> {
+    let options = LoadOptions { config: None, trust: true };
+    let project = load::load(&home.root, &options).ok()?;
+    (!project.vendors.is_empty()).then(|| std::env::vars_os().collect())
 }
 
 fn tell(output: &Output, home: &Home, aside: &[PathBuf]) {
@@ -35,13 +45,16 @@ pub(super) async fn stop_all(output: &Output, home: &Home, grace: Option<Duratio
     if let Err(error) = intent::stop_all(&state).and_then(|()| good::forget(&state)) {
         output.note("warning", &format!("{error}: {}; what is stopped now may count as wanted later", error.source));
     }
-    let home = home.clone();
+    let (place, home) = (home.clone(), home.clone());
     let stopped = tokio::task::spawn_blocking(move || shims::stop_all(&home, grace, STOP_LIMIT)).await;
     let stopped = stopped.map_err(|error| Error::failed("the stop broke").because(&error))?;
     for (slot, spared) in &stopped.spared {
         output.note("note", &spared.words(slot));
     }
-    match stopped.left.as_slice() {
+    // Containers last: what needs them is down by now.
+    let containers = alone::running(&place, engine_of(&place).as_ref()).await;
+    let contained = alone::stop_all(&place, containers, grace).await;
+    match [stopped.left, contained].concat().as_slice() {
         [] => Ok(()),
         left => Err(Error::failed(format!("still running: {}", left.join(", "))).hint("orchestra ps")),
     }
@@ -52,11 +65,10 @@ const STOP_LIMIT: Duration = Duration::from_secs(600);
 
 /// The project's name for `ps`, from its files; broken files leave its folder's name.
 pub(super) fn project_name(home: &Home) -> String {
-    crate::project::load::load(&home.root, &crate::project::load::LoadOptions { config: None, trust: true })
-        .map_or_else(
-            |_| home.root.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            |project| project.name,
-        )
+    load::load(&home.root, &LoadOptions { config: None, trust: true }).map_or_else(
+        |_| home.root.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        |project| project.name,
+    )
 }
 
 /// A supervisor that dies over its answer is followed by another, or by none: it is asked again so often.
@@ -124,7 +136,7 @@ async fn without_tests(output: &Output, place: &Place, project: Option<&Project>
         Err(trouble) => trouble,
     };
     let pid = trouble.as_ref().and_then(|_| lock::holder(&place.home));
-    let told = disk::snapshot(&place.home, project)?;
+    let told = disk::snapshot(&place.home, project, alone::look(&place.home).await)?;
     tell(output, &place.home, &told.aside);
     let snapshot = told.answer;
     Ok(wire::Ps {
@@ -147,7 +159,8 @@ pub(super) async fn why(
         Err(trouble) => trouble,
     };
     let who = trouble.as_deref().unwrap_or("no supervisor runs");
-    let told = disk::explain(&place.home, project, &convert::service_name(name)?, who)?;
+    let sights = alone::look(&place.home).await;
+    let told = disk::explain(&place.home, project, &convert::service_name(name)?, who, sights)?;
     tell(output, &place.home, &told.aside);
     told.answer.as_ref().map(convert::why).ok_or_else(|| {
         Error::usage(format!("there is no service `{name}`")).hint("`orchestra ps` lists the services of this project")

@@ -7,7 +7,7 @@ use clap_complete::engine::ArgValueCompleter;
 
 use super::{
     build, complete, completions, doctor, export, init, kill, man, ps, restart, scale, schema, show, start, stop,
-    strays, test, why,
+    strays, test, vendors, why,
 };
 
 /// Builds, runs, watches over and logs a fleet of Go services.
@@ -92,6 +92,8 @@ pub(super) enum Command {
     Why(why::Args),
     /// Change how many instances of a service run
     Scale(scale::Args),
+    /// Third-party servers: start, stop, fetch, show them, and run commands in their containers
+    Vendors(vendors::Args),
     /// Send a signal to the process groups of services
     Kill(kill::Args),
     /// Show copies of services that run outside orchestra, and what `start` would do about them
@@ -188,9 +190,21 @@ mod tests {
             "orchestra completions cobol",
             "orchestra schema nonsense",
             "orchestra why",
+            "orchestra vendors exec postgres",
+            "orchestra vendors exec",
+            "orchestra vendors down --timeout soon",
+            "orchestra vendors postgres up",
         ] {
             assert_eq!(parse(line).map(|_| ()).unwrap_err().exit_code(), 2, "{line}");
         }
+    }
+
+    #[test]
+    fn what_a_command_in_a_container_is_given_is_its_own() {
+        let cli = parse("orchestra -o json vendors exec postgres psql -c select -o x --color y").unwrap();
+        assert_eq!((cli.global.output, cli.global.config), (Format::Json, None));
+        let shown = format!("{:?}", cli.command);
+        assert!(shown.contains(r#"command: ["psql", "-c", "select", "-o", "x", "--color", "y"]"#), "{shown}");
     }
 
     #[test]
@@ -206,6 +220,15 @@ mod tests {
             "orchestra kill -s 15 api",
             "orchestra scale api=3 web=file",
             "orchestra export --format env api",
+            "orchestra vendors",
+            "orchestra vendors postgres",
+            "orchestra vendors ps -o json",
+            "orchestra vendors up postgres ~redis -y --timeout 1m",
+            "orchestra vendors down --volumes --yes postgres",
+            "orchestra vendors pull --without redis",
+            "orchestra vendors logs -f postgres -n 10",
+            "orchestra vendors exec -T -e A=b -u root -w /tmp postgres psql -U postgres -c select",
+            "orchestra start --yes",
             "orchestra test api ~web -v -r --acceptance --cover --junit out.xml",
         ] {
             assert!(parse(line).is_ok(), "{line}");

@@ -80,7 +80,7 @@ async fn watch(context: &Context, place: &Place) -> Result<(), Error> {
             found => found?,
         };
         let Some(client) = client else {
-            if !answers::anything_lives(&context.output, &place.home) {
+            if !answers::anything_lives(&context.output, &place.home).await {
                 return Ok(());
             }
             // A shim is bringing a supervisor back.

@@ -32,7 +32,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     asked.signal = Some(args.signal);
     context.wait(async {
         // A supervisor that was started for this would have nobody to signal.
-        if client::existing(&place.home).await?.is_none() && !answers::anything_lives(&context.output, &place.home) {
+        if client::existing(&place.home).await?.is_none()
+            && !answers::anything_lives(&context.output, &place.home).await
+        {
             return Err(
                 Error::new(Kind::Failed, "nothing is running, so there is nothing to signal").hint("orchestra ps")
             );

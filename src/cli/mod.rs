@@ -34,6 +34,7 @@ mod supervisor;
 mod table;
 mod test;
 mod text;
+mod vendors;
 mod why;
 
 use std::ffi::OsString;
@@ -82,6 +83,7 @@ fn dispatch(context: &Context, command: Command) -> Result<(), Error> {
         Command::Why(args) => why::run(context, &args),
         Command::Scale(args) => scale::run(context, &args),
         Command::Logs(args) => show::run(context, &args),
+        Command::Vendors(args) => vendors::run(context, &args),
         Command::Kill(args) => kill::run(context, &args),
         Command::Export(args) => export::run(context, &args),
         Command::Init(args) => facts::init(context, &args),

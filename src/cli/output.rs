@@ -140,7 +140,7 @@ impl Output {
 
     /// Tells what went wrong and what to do, and returns its kind.
     pub(super) fn failed(&self, error: &Error) -> Kind {
-        if error.kind == Kind::ClosedPipe || (self.is_json() && self.told.get()) {
+        if matches!(error.kind, Kind::ClosedPipe | Kind::Code(_)) || (self.is_json() && self.told.get()) {
             return error.kind;
         }
         if self.is_json() {

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use super::args::Select;
-use super::context::Context;
+use super::context::{Context, Place};
 use super::output::Paint;
 use super::table::{self, Cell, Row, Side};
 use super::{answers, text};
@@ -31,19 +31,28 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let place = context.place()?;
     let project = context.load_or_say(&place);
     super::hooks::around(&context.output, &place, project.as_ref(), "ps", || {
-        let mut ps = context.wait(answers::ps(&context.output, &place, project.as_ref()))?;
+        let mut ps = ask(context, &place, project.as_ref())?;
         let selectors = args.select.all();
         if !selectors.is_empty() {
             keep(&mut ps, project.as_ref(), &selectors)?;
         }
-        if context.output.is_json() {
-            return context.output.json(&ps);
-        }
-        let limit =
-            std::io::stdout().is_terminal().then(|| columns(std::io::stdout()).filter(|n| *n >= 40).unwrap_or(80));
-        let clock = Clock { now: jiff::Timestamp::now(), age: usage::age };
-        context.output.show(&render(&ps, &clock, limit, context.output.color))
+        print(context, &ps)
     })
+}
+
+/// What runs, and what last ran.
+pub(super) fn ask(context: &Context, place: &Place, project: Option<&Project>) -> Result<Ps, Error> {
+    context.wait(answers::ps(&context.output, place, project))
+}
+
+/// Prints it as a table, or as JSON.
+pub(super) fn print(context: &Context, ps: &Ps) -> Result<(), Error> {
+    if context.output.is_json() {
+        return context.output.json(ps);
+    }
+    let limit = std::io::stdout().is_terminal().then(|| columns(std::io::stdout()).filter(|n| *n >= 40).unwrap_or(80));
+    let clock = Clock { now: jiff::Timestamp::now(), age: usage::age };
+    context.output.show(&render(ps, &clock, limit, context.output.color))
 }
 
 /// Keeps what was selected: by the project, or by plain names where its files are broken.

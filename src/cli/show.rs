@@ -41,6 +41,18 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     hooks::around(&context.output, &place, project.as_ref(), "logs", show)
 }
 
+/// The logs of these only: `vendors logs`.
+pub(super) fn of(
+    context: &Context,
+    place: &Place,
+    project: &Project,
+    selectors: &[String],
+    args: &LogsArgs,
+) -> Result<(), Error> {
+    let asked = of_project(context, place, project, selectors)?;
+    hooks::around(&context.output, place, Some(project), "logs", || logs::run(args.clone(), &asked))
+}
+
 fn asked(context: &Context, place: &Place) -> LogsProject {
     LogsProject {
         home: place.home.clone(),

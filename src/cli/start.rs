@@ -1,17 +1,19 @@
 //! `orchestra start`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::args::{Select, count, pair};
 use super::change::{self, Ended};
 use super::context::{Context, Place, check};
 use super::signals::{self, Came, Signals};
+use super::vendors::tags;
 use super::{attach, hooks, request, show, strays};
 use crate::api::convert::{self, Ask};
 use crate::api::wire;
 use crate::config::values;
 use crate::error::Error;
+use crate::project::select::{select_with, with_needs};
 
 /// Builds, keeps the copies whose code and settings are unchanged, replaces changed ones, starts the rest in order, and waits until all are
 /// ready. Ctrl-C ends the waiting, not the fleet.
@@ -38,6 +40,9 @@ pub(super) struct Args {
     /// Do not start vendors
     #[arg(long)]
     no_vendors: bool,
+    /// Make vendors anew whose image tag has changed, without asking
+    #[arg(short, long)]
+    yes: bool,
     /// Start vendors of this profile, too; may be given again
     #[arg(long, value_name = "P")]
     profile: Vec<String>,
@@ -83,6 +88,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     asked.start = wire::StartFlags {
         no_deps: args.no_deps,
         no_vendors: args.no_vendors,
+        replace: Vec::new(),
         profiles: args.profile.clone(),
         env: args.env.iter().map(|(key, value)| convert::env_entry(key.as_ref(), value.as_ref())).collect(),
         race: args.race,
@@ -93,7 +99,15 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         test: args.test,
     };
     asked.strays = strays::ask(context, &place, &project, &asked.select)?;
+    let profiles = project.profiles(&args.profile, &std::env::vars_os().collect::<Vec<_>>());
+    let chosen = select_with(&project, &asked.select, &profiles)?.names;
+    let vendors = match (args.no_vendors, args.no_deps, chosen) {
+        (true, _, _) => BTreeSet::new(),
+        (false, true, names) => names,
+        (false, false, names) => with_needs(&project, &names),
+    };
     hooks::around(&context.output, &place, Some(&project), "start", || {
+        asked.start.replace = tags::agreed(context, &place, &project, &vendors, args.yes)?;
         context.wait(converge(context, &place, Ask::Start, &asked, args.stay))
     })
 }

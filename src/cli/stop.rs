@@ -82,7 +82,7 @@ async fn end(context: &Context, place: &Place, asked: &Request, grace: Option<Du
         Some(_) => Some(client::ensure(&place.home, &Launcher::ourselves()?).await?.peer.pid),
         None => None,
     };
-    if pid.is_none() && !answers::anything_lives(&context.output, &place.home) {
+    if pid.is_none() && !answers::anything_lives(&context.output, &place.home).await {
         context.output.note("note", "nothing is running");
         return Ok(());
     }

@@ -134,6 +134,14 @@ impl Docker {
     }
 }
 
+/// The image that a container was made of, as it was written; `None` where it keeps no data outside of itself. Another image may read these data in a way of
+/// no return.
+pub fn image_of_data(container: &ContainerInspectResponse) -> Option<&str> {
+    let mounts = container.mounts.iter().flatten();
+    let has_data = mounts.filter_map(|mount| mount.typ.as_deref()).any(|kind| matches!(kind, "volume" | "bind"));
+    container.config.as_ref()?.image.as_deref().filter(|_| has_data)
+}
+
 fn kept(summary: ContainerSummary) -> Kept {
     let labels = summary.labels.unwrap_or_default();
     let label = |key: &str| labels.get(key).cloned().unwrap_or_default();

@@ -91,7 +91,7 @@ impl std::error::Error for Failure {}
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Error {
-        let kind = if failure.class.is_unreachable() { Kind::Unreachable } else { Kind::Failed };
+        let kind = if failure.class.is_unreachable() { Kind::NoEngine } else { Kind::Failed };
         let error = Error::new(kind, failure.message);
         if failure.hint.is_empty() { error } else { error.hint(failure.hint) }
     }

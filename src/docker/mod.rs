@@ -16,7 +16,7 @@ pub(crate) mod testing;
 mod words;
 
 pub use client::Docker;
-pub use containers::{Kept, Volumes};
+pub use containers::{Kept, Volumes, image_of_data};
 pub use exec::{Exec, ExecSpec};
 pub use failure::{Class, Failure};
 pub use find::Address;

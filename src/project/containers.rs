@@ -129,13 +129,12 @@ impl Resolver<'_> {
             aliases.retain(|alias| alias != name);
             aliases.insert(0, name.to_owned());
         }
-        if !(config.before.is_empty() && config.after.is_empty()) {
-            match self.shared.of_project(&part.caller).all() {
-                Ok(all) => {
-                    out.hook_env = all.into_iter().map(|(key, variable)| (key, variable.value)).collect::<Environment>()
-                }
-                Err(more) => problems.extend(more),
+        // The engine is found by it, whether there are hooks or not.
+        match self.shared.of_project(&part.caller).all() {
+            Ok(all) => {
+                out.hook_env = all.into_iter().map(|(key, variable)| (key, variable.value)).collect::<Environment>()
             }
+            Err(more) => problems.extend(more),
         }
         out
     }

@@ -43,6 +43,8 @@ const PRUNE_EVERY: Duration = Duration::from_secs(60);
 const LINGER: Duration = Duration::from_millis(200);
 /// After everything was told to end there is nothing to wait for but a request that is on its way.
 const LAST_LINGER: Duration = Duration::from_millis(10);
+/// Between two looks whether the last shims are gone.
+const LAST_LOOK: Duration = Duration::from_millis(2);
 /// A supervisor that nobody asked anything yet waits longer: whoever started it is about to ask.
 const FIRST_LINGER: Duration = Duration::from_secs(5);
 
@@ -235,13 +237,13 @@ impl Actor {
 
     fn wake_at(&self) -> Option<Instant> {
         let timer = self.timers.peek().map(|Reverse((at, _))| *at);
-        let linger = self.idle_since.map(|since| since + self.linger);
+        let linger = self.idle_since.map(|since| (since + self.linger).max(Instant::now() + LAST_LOOK));
         let prune = if self.idle_since.is_none() { Some(self.prune_at) } else { None };
         [timer, self.save_at, self.show_at, self.watching.look_at(), prune, linger].into_iter().flatten().min()
     }
 
     fn is_over(&self) -> bool {
-        self.leaving || self.idle_since.is_some_and(|since| since.elapsed() >= self.linger)
+        self.leaving || self.idle_since.is_some_and(|since| since.elapsed() >= self.linger) && self.worker.is_at_rest()
     }
 
     /// Shows the state now, or soon where it was shown a moment ago.

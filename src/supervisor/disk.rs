@@ -1,6 +1,6 @@
 //! The state of everything as files tell it, for `ps` and `why` when no supervisor runs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::engine::{Engine, Service, Slot};
@@ -13,8 +13,12 @@ use crate::shim::survey;
 use crate::store::intent::{self, Intent};
 use crate::store::last::{self, LastExit, LastInstance, LastService};
 use crate::sys::home::Home;
+use crate::sys::os;
 use crate::task::id::{InstanceId, RunId, ServiceName};
 use crate::task::spec::{Desired, Kind};
+use crate::worker::docker::alone::Sight;
+use crate::worker::docker::record;
+use crate::worker::{Outcome, Trouble};
 
 /// The engine's state in the words of the store.
 pub(super) fn last_services(engine: &Engine) -> Vec<LastService> {
@@ -72,9 +76,12 @@ pub struct Told<T> {
     pub aside: Vec<PathBuf>,
 }
 
-/// Everything the files know: what the project declares, what was wanted, what last was, and which shims are alive.
-pub fn snapshot(home: &Home, project: Option<&Project>) -> Result<Told<Snapshot>, Error> {
-    let files = Files::read(home)?;
+/// What engines say of containers whose end nobody has seen.
+pub type Sights = BTreeMap<InstanceId, Sight>;
+
+/// Everything the files know: what the project declares, what was wanted, what last was, which shims are alive, and what became of containers.
+pub fn snapshot(home: &Home, project: Option<&Project>, sights: Sights) -> Result<Told<Snapshot>, Error> {
+    let files = Files::read(home, sights)?;
     let services = files.names(project).iter().map(|name| files.service(name, project)).collect();
     Ok(Told { answer: Snapshot { services, ..Snapshot::default() }, aside: files.aside })
 }
@@ -85,8 +92,9 @@ pub fn explain(
     project: Option<&Project>,
     name: &ServiceName,
     who: &str,
+    sights: Sights,
 ) -> Result<Told<Option<Explanation>>, Error> {
-    let files = Files::read(home)?;
+    let files = Files::read(home, sights)?;
     let answer = files.names(project).contains(name).then(|| files.explain(project, name, who));
     Ok(Told { answer, aside: files.aside })
 }
@@ -127,16 +135,22 @@ struct Files {
     intents: std::collections::BTreeMap<ServiceName, Intent>,
     last: Vec<LastService>,
     records: Vec<Copy>,
+    sights: Sights,
     aside: Vec<PathBuf>,
 }
 
 impl Files {
-    fn read(home: &Home) -> Result<Files, Error> {
+    fn read(home: &Home, sights: Sights) -> Result<Files, Error> {
         let (intents, mut aside) = intent::load(&home.state())?;
         let (last, corrupt) = last::load(&home.state())?;
         let survey = survey::survey(home);
-        aside.extend(corrupt.into_iter().chain(survey.aside));
-        Ok(Files { intents, last, records: super::resume::copies(survey.found), aside })
+        let (containers, corrupt_records) = record::all(home);
+        aside.extend(corrupt.into_iter().chain(survey.aside).chain(corrupt_records));
+        let mut records = super::resume::copies(survey.found, containers, &os::boot_id().unwrap_or_default());
+        for copy in records.iter_mut().filter(|copy| copy.container.is_some()) {
+            copy.live &= matches!(sights.get(&copy.instance), Some(Sight::Runs(_) | Sight::Unknown(_)) | None);
+        }
+        Ok(Files { intents, last, records, sights, aside })
     }
 
     /// What the project declares; without a readable project, what the files know.
@@ -151,9 +165,12 @@ impl Files {
     fn service(&self, name: &ServiceName, project: Option<&Project>) -> ServiceView {
         let intent = self.intents.get(name);
         let last = self.last.iter().find(|last| last.name == name.as_str());
-        let kind = project.and_then(|project| project.kind(name)).unwrap_or(Kind::Service);
+        let in_container = |copy: &Copy| copy.instance.service == *name && copy.container.is_some();
+        let recorded = self.records.iter().any(in_container);
+        let unknown = if recorded { Kind::Vendor } else { Kind::Service };
+        let kind = project.and_then(|project| project.kind(name)).unwrap_or(unknown);
         let in_file = project.and_then(|project| project.scale(name));
-        let container = project.is_some_and(|project| project.vendors.contains_key(name));
+        let container = recorded || project.is_some_and(|project| project.vendors.contains_key(name));
         let kept = intent.and_then(|intent| intent.scale.filter(|_| intent.scale_in_file == in_file));
         let scale = kept.or(in_file).unwrap_or(1);
         let build = last.filter(|last| last.artifact.is_some() || last.build_error.is_some()).map(build_view);
@@ -169,10 +186,18 @@ impl Files {
                 .map(|instance| InstanceView { container, ..instance })
                 .collect(),
             settled: Settled::Pending,
-            reason: last.and_then(|last| last.reason.clone()),
+            reason: self.nobody_knows(name).or_else(|| last.and_then(|last| last.reason.clone())),
             rerun: intent.is_some_and(|intent| intent.rerun && intent.is_wanted()),
             tests: None,
         }
+    }
+
+    /// That nobody knows whether a container of it runs.
+    fn nobody_knows(&self, name: &ServiceName) -> Option<String> {
+        self.sights.iter().filter(|(id, _)| id.service == *name).find_map(|(id, sight)| match sight {
+            Sight::Unknown(why) => Some(format!("nobody knows whether {id} runs: {why}")),
+            Sight::Runs(_) | Sight::Ended(_) | Sight::Gone => None,
+        })
     }
 
     fn instances(&self, name: &ServiceName, scale: u32, last: Option<&LastService>) -> Vec<InstanceView> {
@@ -183,13 +208,21 @@ impl Files {
         let numbers: BTreeSet<u32> = (1..=scale).chain(beyond).collect();
         let of_last =
             |number: u32| last.and_then(|last| last.instances.iter().find(|instance| instance.number == number));
-        let one =
-            |number: u32| instance_view(InstanceId { service: name.clone(), number }, of_last(number), live(number));
+        let one = |number: u32| {
+            let id = InstanceId { service: name.clone(), number };
+            let sight = self.sights.get(&id);
+            instance_view(id, of_last(number), live(number), sight)
+        };
         numbers.into_iter().map(one).collect()
     }
 }
 
-fn instance_view(id: InstanceId, last: Option<&LastInstance>, live: Option<&Copy>) -> InstanceView {
+fn instance_view(
+    id: InstanceId,
+    last: Option<&LastInstance>,
+    live: Option<&Copy>,
+    sight: Option<&Sight>,
+) -> InstanceView {
     let ended = last.and_then(|last| Shown::ORDER.into_iter().find(|shown| shown.word() == last.state));
     // Nothing runs without a shim: a state that says so is from before.
     let resting = ended.filter(|shown| matches!(shown, Shown::Failed | Shown::Crashloop | Shown::Done));
@@ -198,16 +231,32 @@ fn instance_view(id: InstanceId, last: Option<&LastInstance>, live: Option<&Copy
         container: false,
         state: if live.is_some() { Shown::Running } else { resting.unwrap_or(Shown::Idle) },
         run: live.map(|copy| RunId(copy.record.run)),
-        pid: live.map(|copy| copy.record.pid).filter(|pid| *pid > 0),
+        pid: match sight {
+            Some(Sight::Runs(pid)) => *pid,
+            Some(_) => None,
+            None => live.map(|copy| copy.record.pid).filter(|pid| *pid > 0),
+        },
         ports: Vec::new(),
         listening: Vec::new(),
         restarts: last.map_or(0, |last| last.restarts),
         started_us: live.map(|copy| copy.record.started_us).or(last.and_then(|last| last.started_us)),
-        last_exit: last.and_then(|last| last.exits.last()).map(exit_view),
+        last_exit: seen_end(sight).or_else(|| last.and_then(|last| last.exits.last()).map(exit_view)),
         healthy: None,
-        trouble: None,
+        trouble: matches!(sight, Some(Sight::Unknown(_))).then(|| Trouble::Unknown.word()),
         limits: live.and_then(|copy| Some(copy.record.limits.as_ref()?.limits())),
     }
+}
+
+/// The end of a container that no supervisor saw.
+fn seen_end(sight: Option<&Sight>) -> Option<ExitView> {
+    let Some(Sight::Ended(outcome)) = sight else { return None };
+    let reason = match outcome {
+        Outcome { oom: true, .. } => Reason::Oom,
+        Outcome { signal: Some(_), .. } => Reason::Signal,
+        Outcome { .. } => Reason::Exit,
+    };
+    let Outcome { code, signal, killed, .. } = *outcome;
+    Some(ExitView { code, signal, reason, killed, at_us: outcome.ended_us? })
 }
 
 fn build_view(last: &LastService) -> BuildView {

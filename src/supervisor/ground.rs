@@ -14,6 +14,7 @@ use crate::store::{self, Read};
 use crate::sys::home::Home;
 use crate::sys::os;
 use crate::task::id::ServiceName;
+use crate::worker::docker::record::{self, ContainerRecord};
 
 /// What was found.
 pub(super) struct Ground {
@@ -21,6 +22,10 @@ pub(super) struct Ground {
     pub(super) intents: BTreeMap<ServiceName, Intent>,
     pub(super) last: Vec<LastService>,
     pub(super) kept: Option<Good>,
+    /// The newest run of each copy that ran in a container.
+    pub(super) containers: Vec<ContainerRecord>,
+    /// This start of the machine.
+    pub(super) boot: String,
     /// For people, one sentence each.
     pub(super) news: Vec<String>,
 }
@@ -38,16 +43,23 @@ impl Ground {
             )
             .hint("nothing was touched: use the newer `orchestra`"));
         }
-        let mut news: Vec<String> = survey.aside.iter().map(|path| aside(home, path)).collect();
-        begin_boot(home, &survey, &mut news)?;
+        let (containers, corrupt_records) = record::all(home);
+        let broken = survey.aside.iter().chain(&corrupt_records);
+        let mut news: Vec<String> = broken.map(|path| aside(home, path)).collect();
+        let boot = begin_boot(home, &survey, &containers, &mut news)?;
         let (intents, corrupt) = intent::load(&home.state())?;
         let (last, corrupt_last) = last::load(&home.state())?;
         let (kept, corrupt_kept) = good::load(&home.state())?;
         news.extend(corrupt.iter().chain(&corrupt_last).chain(&corrupt_kept).map(|path| aside(home, path)));
-        let mut ground = Ground { survey, intents, last, kept, news };
+        let mut ground = Ground { survey, intents, last, kept, containers, boot, news };
         ground.mend(home);
         ground.end_lost();
         Ok(ground)
+    }
+
+    /// The highest number of a run that is known.
+    pub(super) fn newest(&self) -> u64 {
+        self.containers.iter().map(|record| record.run).fold(self.survey.newest, u64::max)
     }
 
     /// What shims had to say again is written down again.
@@ -73,14 +85,17 @@ impl Ground {
 }
 
 /// After another start of the machine nothing of what ran is left, and nothing is wanted. A lock that is held outlives no machine, whatever files say.
-fn begin_boot(home: &Home, survey: &Survey, news: &mut Vec<String>) -> Result<()> {
+fn begin_boot(home: &Home, survey: &Survey, containers: &[ContainerRecord], news: &mut Vec<String>) -> Result<String> {
     let boot = os::boot_id()
         .map_err(|error| Error::failed("cannot tell this start of the machine from another").because(&error))?;
     let state = home.state();
-    let ran_now = || survey.found.iter().any(|found| found.record.boot_id == boot);
+    let ran_now = || {
+        let mut boots = survey.found.iter().map(|found| &found.record.boot_id);
+        boots.any(|of| *of == boot) || containers.iter().any(|record| record.boot_id == boot)
+    };
     let (same, known) = match store::last_boot(&state)? {
         Read::Value(last) => (last == boot, last == boot),
-        Read::Missing => (survey.found.is_empty() || ran_now(), false),
+        Read::Missing => (survey.found.is_empty() && containers.is_empty() || ran_now(), false),
         Read::Corrupt(path) => {
             news.push(aside(home, &path));
             (ran_now(), false)
@@ -93,7 +108,7 @@ fn begin_boot(home: &Home, survey: &Survey, news: &mut Vec<String>) -> Result<()
     if !known && let Err(error) = store::remember_boot(&state, &boot) {
         news.push(error.to_string());
     }
-    Ok(())
+    Ok(boot)
 }
 
 /// The words for a file that nobody can read.

@@ -69,6 +69,8 @@ pub struct StartFlags {
     pub no_deps: bool,
     /// Do not start vendors.
     pub no_vendors: bool,
+    /// Vendors that may be made anew though their image's tag has changed since their data were written.
+    pub replace: BTreeSet<ServiceName>,
     /// Vendors of these profiles are started, too.
     pub profiles: Vec<String>,
     /// `-e K=V`, above every file.
@@ -188,11 +190,12 @@ const NEWS: usize = 64;
 pub async fn spawn(home: Home) -> Result<(Handle, JoinHandle<()>), Error> {
     build::sweep(&home.bin());
     let ground = Ground::look(&home)?;
-    let newest = ground.survey.newest;
+    let newest = ground.newest();
     let hunts = Arc::new(Hunts::new(home.clone()));
     let mut planner = Planner::new(home.clone(), ground.intents, ground.kept, hunts.clone());
     ground.news.iter().for_each(|news| planner.tell(news.clone()));
-    let beginning = resume::begin(&mut planner, &resume::copies(ground.survey.found), &ground.last);
+    let copies = resume::copies(ground.survey.found, ground.containers, &ground.boot);
+    let beginning = resume::begin(&mut planner, &copies, &ground.last);
     let (report, reports) = mpsc::channel(REPORTS);
     let processes = ProcessWorker::new(home.clone(), report.clone(), planner.linger(), hunts.clone());
     let processes = processes.map_err(|error| Error::failed("cannot find the program that runs").because(&error))?;
@@ -200,6 +203,9 @@ pub async fn spawn(home: Home) -> Result<(Handle, JoinHandle<()>), Error> {
     let engine = Engine::new(vec![local_node()], planner.scheduler(), newest + 1);
     for (record, spec) in beginning.adopt {
         worker.processes.adopt(&record, spec);
+    }
+    for (record, spec) in beginning.adopt_containers {
+        worker.containers.adopt(&record, spec);
     }
     let (commands, inbox) = mpsc::channel(COMMANDS);
     let (shown, snapshots) = watch::channel(Arc::new(Snapshot::default()));

@@ -11,32 +11,80 @@ use super::snapshot::{ExitView, Reason};
 use crate::error::Error;
 use crate::services::buildid;
 use crate::shim::record::{ExitRecord, InstanceRecord};
+use crate::shim::spec::PROTOCOL;
 use crate::shim::survey::Found;
 use crate::store::last::{LastInstance, LastService};
 use crate::sys::fd::wall_us;
+use crate::task::container::ContainerSpec;
 use crate::task::environment::Environment;
 use crate::task::id::{Artifact, BuildKey, InstanceId, RunId, ServiceName, Settings};
 use crate::task::restart::{RestartMode, RestartPolicy};
 use crate::task::spec::{Caller, Desired, Kind, Probe, ProbeTarget, Resources, RunSpec, ServiceSpec, StopSpec};
 use crate::task::state::TaskState;
+use crate::worker::docker::record::ContainerRecord;
 
-/// The newest run of one copy of a service, as its shim left it on disk.
+/// The newest run of one copy of a service, as its shim left it on disk, or its container's worker.
 #[derive(Clone, Debug)]
 pub(super) struct Copy {
     pub(super) instance: InstanceId,
     pub(super) record: InstanceRecord,
-    /// Its shim lives.
+    /// Its shim lives; of a container: nobody has seen its end.
     pub(super) live: bool,
     pub(super) exit: Option<ExitRecord>,
+    /// It ran in this container.
+    pub(super) container: Option<ContainerRecord>,
 }
 
-/// Every copy that ever ran and is still recorded.
-pub(super) fn copies(found: Vec<Found>) -> Vec<Copy> {
+/// Every copy that ever ran and is still recorded; `boot` is this start of the machine. Of a copy that ran both ways what lives counts, else the newer.
+pub(super) fn copies(found: Vec<Found>, containers: Vec<ContainerRecord>, boot: &str) -> Vec<Copy> {
     let of = |found: Found| {
         let instance = InstanceId::parse(&found.record.slot)?;
-        Some(Copy { instance, record: found.record, live: found.live, exit: found.exit })
+        Some(Copy { instance, record: found.record, live: found.live, exit: found.exit, container: None })
     };
-    found.into_iter().filter_map(of).collect()
+    let mut out: BTreeMap<InstanceId, Copy> = BTreeMap::new();
+    for copy in found.into_iter().filter_map(of).chain(containers.into_iter().filter_map(|one| contained(one, boot))) {
+        match out.get(&copy.instance) {
+            Some(known) if (known.live, known.record.run) >= (copy.live, copy.record.run) => {}
+            Some(_) | None => _ = out.insert(copy.instance.clone(), copy),
+        }
+    }
+    out.into_values().collect()
+}
+
+/// A run in a container in the words of one below a shim, which it has none of.
+fn contained(record: ContainerRecord, boot: &str) -> Option<Copy> {
+    let instance = record.instance()?;
+    let (live, end) = (record.may_run(boot), record.end.clone());
+    let exit = end.filter(|end| !end.lost).map(|end| ExitRecord {
+        uuid: record.container.clone(),
+        run: record.run,
+        code: end.code,
+        signal: end.signal,
+        oom: end.oom,
+        stopped: end.stopped,
+        killed: end.killed,
+        ended_us: end.ended_us,
+    });
+    let as_shim = InstanceRecord {
+        protocol: PROTOCOL,
+        slot: record.slot.clone(),
+        uuid: record.container.clone(),
+        run: record.run,
+        shim: 0,
+        pid: record.pid,
+        start_time: 0,
+        boot_id: record.boot_id.clone(),
+        exe: (0, 0),
+        settings: record.settings.clone(),
+        artifact: None,
+        started_us: record.started_us,
+        argv: Vec::new(),
+        marker: String::new(),
+        stop_signal: libc::SIGTERM,
+        grace_ms: record.grace_ms,
+        limits: None,
+    };
+    Some(Copy { instance, record: as_shim, live, exit, container: Some(record) })
 }
 
 /// What is done first.
@@ -45,6 +93,8 @@ pub(super) struct Beginning {
     pub(super) events: Vec<Event>,
     /// For the worker: live runs with what they are to be watched by.
     pub(super) adopt: Vec<(InstanceRecord, Arc<RunSpec>)>,
+    /// The same for those in containers.
+    pub(super) adopt_containers: Vec<(ContainerRecord, Arc<RunSpec>)>,
     /// What went wrong meanwhile and stops nothing.
     pub(super) complaints: Vec<Error>,
 }
@@ -67,7 +117,10 @@ pub(super) fn begin(planner: &mut Planner, copies: &[Copy], last: &[LastService]
         }
     }
     let artifacts = services.iter().filter_map(|(spec, _)| found(spec)).collect();
-    let adopt = live.iter().map(|copy| (copy.record.clone(), launch(&services, copy))).collect();
+    let in_shims = live.iter().filter(|copy| copy.container.is_none());
+    let adopt = in_shims.map(|copy| (copy.record.clone(), launch(&services, copy))).collect();
+    let in_container = |copy: &Copy| Some((copy.container.clone()?, launch(&services, copy)));
+    let adopt_containers = live.iter().filter_map(in_container).collect();
     let adoptions = live.iter().map(|copy| adoption(&services, copy)).collect();
     let ended = ended(&services, copies, last);
     let told = services.iter().map(|(spec, _)| spec.name.clone()).collect();
@@ -75,7 +128,7 @@ pub(super) fn begin(planner: &mut Planner, copies: &[Copy], last: &[LastService]
     let edited = edited(planner, &services, &live);
     let resume = Event::Resume(Resume { services, artifacts, adoptions, ended, past });
     let events = std::iter::once(resume).chain(planner.known_rest(&told)).chain(edited).collect();
-    Beginning { events, adopt, complaints }
+    Beginning { events, adopt, adopt_containers, complaints }
 }
 
 /// Of services with rerun on: those whose settings were edited while no supervisor was there to see it.
@@ -182,9 +235,14 @@ fn past(copies: &[Copy], last: &[LastService], now_us: i64) -> BTreeMap<ServiceN
         let past = out.entry(copy.instance.service.clone()).or_default();
         let (_, exits) = past.copies.entry(copy.instance.number).or_default();
         let Some(exit) = &copy.exit else {
-            // Its shim died, and nobody was there to see it: all that is known is that it was over by now.
+            // Nobody was there to see it: all that is known is that it was over by now.
             if exits.last().is_none_or(|newest| newest.at_us < copy.record.started_us) {
-                let words = format!("{} was lost: its shim died while no supervisor ran", copy.instance);
+                let how = match &copy.container {
+                    None => "its shim died while no supervisor ran",
+                    Some(container) if container.end.is_some() => "its container was gone",
+                    Some(_) => "this machine was started anew",
+                };
+                let words = format!("{} was lost: {how}", copy.instance);
                 past.happenings.push(Happening { at_us: now_us, message: words });
                 let (code, signal, reason) = (None, None, Reason::Lost);
                 exits.push(ExitView { code, signal, reason, killed: false, at_us: now_us });
@@ -215,7 +273,7 @@ fn skeleton(name: &ServiceName, running: &[&Copy]) -> ServiceSpec {
     let copies = running.iter().map(|copy| copy.instance.number).max().unwrap_or(1);
     ServiceSpec {
         name: name.clone(),
-        kind: Kind::Service,
+        kind: if running.iter().any(|copy| copy.container.is_some()) { Kind::Vendor } else { Kind::Service },
         build: None,
         needs: Vec::new(),
         restart: RestartPolicy { mode: RestartMode::No, ..RestartPolicy::default() },
@@ -224,8 +282,14 @@ fn skeleton(name: &ServiceName, running: &[&Copy]) -> ServiceSpec {
     }
 }
 
+/// A container of which nothing is known but what it is called and made of.
+fn bare_container(record: &ContainerRecord) -> ContainerSpec {
+    ContainerSpec { image: record.image.clone(), ..ContainerSpec::default() }
+}
+
 fn bare_run(name: &ServiceName, number: u32, running: &[&Copy]) -> RunSpec {
-    let record = running.iter().find(|copy| copy.instance.number == number).map(|copy| &copy.record);
+    let copy = running.iter().find(|copy| copy.instance.number == number);
+    let record = copy.map(|copy| &copy.record);
     let grace = record.map_or(10_000, |record| record.grace_ms);
     let stop = StopSpec {
         signal: record.map_or(libc::SIGTERM, |record| record.stop_signal),
@@ -245,7 +309,7 @@ fn bare_run(name: &ServiceName, number: u32, running: &[&Copy]) -> RunSpec {
             start_period: std::time::Duration::ZERO,
         },
         debugger: None,
-        container: None,
+        container: copy.and_then(|copy| copy.container.as_ref()).map(|record| Arc::new(bare_container(record))),
         live: None,
         stop,
         before: Vec::new(),

@@ -108,6 +108,8 @@ pub enum Settled {
     Met,
     /// It failed, is in a crash loop, or its new build failed; one sentence.
     Failed(String),
+    /// Nothing is wrong with it: what should run it (a container engine) cannot be reached, and it is tried again until it can; one sentence.
+    Absent(String),
     /// It waits for one that failed; one sentence.
     Blocked(String),
 }

@@ -75,6 +75,8 @@ pub struct ContainerSpec {
     pub memory_swap: Option<i64>,
     /// A program of ours that runs in it, instead of the image's.
     pub program: Option<OwnProgram>,
+    /// Somebody agreed that another image reads the data that an earlier one wrote. No part of its settings.
+    pub replace: bool,
     /// The environment on this machine's side, that of the caller below what files set: `before` and `after` run in it, the engine is found by it
     /// (`DOCKER_HOST`, `DOCKER_CONTEXT`, `HOME`, …), and so are passwords of registries.
     pub hook_env: Environment,

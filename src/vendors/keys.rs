@@ -118,6 +118,11 @@ const REFUSED: &[(&str, &str)] = &[
     ("volumes_from", "give both the same named volume"),
 ];
 
+/// Whether the value under a key matters: of what is not taken only the key is looked at.
+pub(super) fn is_read(key: &str) -> bool {
+    KEYS.contains(&key) && !["container_name", "logging"].contains(&key)
+}
+
 /// The entries that mean something; of all others it is said why they do not.
 pub(super) fn known<'n>(node: &'n Node, path: &str, reader: &mut Reader) -> Vec<&'n Entry> {
     let mut out = Vec::new();

@@ -57,4 +57,8 @@ impl Worker for FakeWorker {
             self.report(run, RunReport::Exited(code));
         }
     }
+
+    fn is_at_rest(&self) -> bool {
+        self.live.is_empty()
+    }
 }

@@ -150,6 +150,8 @@ pub trait Worker: Send {
     fn start(&mut self, run: RunId, work: Work);
     /// Signals a run. One that is not known has ended, and its end is reported already.
     fn signal(&mut self, run: RunId, signal: Signal);
+    /// Whether nothing of what it ran is left, not even of runs whose end it has reported.
+    fn is_at_rest(&self) -> bool;
 }
 
 /// The workers of this machine: each run goes to the one that can execute it.
@@ -172,5 +174,9 @@ impl Worker for Workers {
         // Run numbers are never used twice, and a worker passes over those it does not know.
         self.processes.signal(run, signal);
         self.containers.signal(run, signal);
+    }
+
+    fn is_at_rest(&self) -> bool {
+        self.processes.is_at_rest() && self.containers.is_at_rest()
     }
 }

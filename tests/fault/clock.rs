@@ -87,7 +87,8 @@ fn jumps(shifts: &[i64], stay: Duration) {
         &["-exit-in", "300ms", "-code", "1"],
         "restart: {policy: always, delay: 100ms, max_delay: 500ms, limit: 0}",
     );
-    fleet.toy("strong", &["-say", "strong"], "");
+    // Killed again and again within minutes: it is to come back each time.
+    fleet.toy("strong", &["-say", "strong"], "restart: {delay: 10ms, max_delay: 100ms, limit: 0}");
     shifted.orchestra(&["start", "left", "right", "strong"]).ok();
     shifted.orchestra(&["start", "weak", "--timeout", "1ms"]);
     let (began, pids) = (Instant::now(), steady(&shifted));

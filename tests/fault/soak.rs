@@ -26,7 +26,8 @@ struct Held {
 impl Held {
     fn of(pid: i32) -> Held {
         let smaps = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
-        let private = smaps.lines().filter(|line| line.starts_with("Private_"));
+        // Not what it maps of files: the program's own text is private to whoever runs it alone, and others come and go.
+        let private = smaps.lines().filter(|line| line.starts_with("Private_Dirty:"));
         let kib = private.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
         let count = |what: &str| fs::read_dir(format!("/proc/{pid}/{what}")).unwrap().count() as u64;
         Held { memory: kib.sum(), fds: count("fd"), threads: count("task") }

@@ -1,6 +1,6 @@
 //! A project of a test's own, and the program run on it with nothing of the machine's environment.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -25,6 +25,10 @@ pub(crate) struct Fleet {
     root: PathBuf,
     next_port: Cell<(u16, u16)>,
     disk: OnceCell<SmallDisk>,
+    /// In front of the program.
+    inside: RefCell<Vec<String>>,
+    /// Variables beside the test's own.
+    env: RefCell<Vec<(String, String)>>,
 }
 
 impl Fleet {
@@ -41,7 +45,8 @@ impl Fleet {
             fs::create_dir_all(made).unwrap();
         }
         quiet_go(&dir.path().join("home"));
-        let fleet = Fleet { dir, root, next_port: Cell::new((0, 0)), disk: OnceCell::new() };
+        let (disk, inside, env) = (OnceCell::new(), RefCell::default(), RefCell::default());
+        let fleet = Fleet { dir, root, next_port: Cell::new((0, 0)), disk, inside, env };
         fleet.write("orchestra.yml", "");
         fleet
     }
@@ -107,16 +112,34 @@ impl Fleet {
     /// The program in the project's folder, with the environment of the test and nothing else.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let program = env!("CARGO_BIN_EXE_orchestra");
-        let mut command = match self.disk.get() {
-            Some(disk) => disk.enter(&self.root, program),
-            None => Command::new(program),
+        let inside = self.inside.borrow();
+        let mut command = match (self.disk.get(), inside.split_first()) {
+            (Some(disk), _) => disk.enter(&self.root, program),
+            (None, Some((first, rest))) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+            (None, None) => Command::new(program),
         };
         command.args(args).current_dir(&self.root).env_clear();
         command.envs(toy::go_env());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", self.dir.path().join("home")).env("TMPDIR", self.dir.path().join("tmp"));
         command.env("LANG", "C.UTF-8").env("PWD", &self.root);
+        command.envs(self.env.borrow().iter().map(|(key, value)| (key, value)));
         command
+    }
+
+    /// Every command runs behind this program from now on: `nsenter …`.
+    pub(crate) fn inside(&self, program: &[String]) {
+        self.inside.replace(program.to_vec());
+    }
+
+    /// Every command has this variable from now on.
+    pub(crate) fn set(&self, key: &str, value: &str) {
+        self.env.borrow_mut().retain(|(known, _)| known != key);
+        self.env.borrow_mut().push((key.to_owned(), value.to_owned()));
     }
 
     /// Puts `.orchestra` on a tmpfs with these options, which every command sees from now on; or says why that is not possible here.

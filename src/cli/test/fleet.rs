@@ -36,7 +36,7 @@ pub(super) async fn raise(
 ) -> Raised {
     let mut raised = Raised {
         started: Vec::new(),
-        alone: !answers::anything_lives(&context.output.for_people(), &place.home),
+        alone: !answers::anything_lives(&context.output.for_people(), &place.home).await,
         up: Ok(()),
     };
     let ps = match answers::ps(&context.output.for_people(), place, Some(project)).await {

@@ -14,6 +14,8 @@ use crate::worker::{Holder, Outcome, RunReport, Signal, StartFailure, Trouble};
 
 /// Code that ends within so long after its start never stood.
 const STANDS: Duration = Duration::from_secs(1);
+/// What cannot be reached is tried again after so long at the earliest.
+const CALL: Duration = Duration::from_millis(500);
 /// A crash loop rests so long between two tries.
 const REST: Duration = Duration::from_secs(60);
 /// So many failures are remembered for the restart policy at the least.
@@ -69,8 +71,9 @@ impl Engine {
                 let Some(slot) = self.slot(id) else { return };
                 slot.step(Input::Started, now);
                 slot.started_us.get_or_insert(now.wall_us);
+                slot.absent = false;
                 if let Some(run) = &mut slot.run {
-                    run.pid = Some(pid);
+                    run.pid = Some(pid).filter(|pid| *pid > 0);
                 }
             }
             RunReport::Note(message) => self.note(&id.service, message, now, out),
@@ -213,17 +216,36 @@ impl Engine {
         let ended = slot.run.take();
         slot.ran = ended.as_ref().map(|run| (run.settings.clone(), run.artifact.clone()));
         slot.trouble = Some(failure.message.clone());
+        // It is told once: the engine is called again and again.
+        let is_known = std::mem::replace(&mut slot.absent, failure.absent) && failure.absent;
         let told = ended.as_ref().is_some_and(|run| run.ending.is_some());
         let message = format!("{id} could not start: {}", failure.message);
         if !wanted || told {
             slot.step(if wanted { Input::EndedAgain } else { Input::EndedUnwanted }, now);
+        } else if failure.absent {
+            self.wait_for_engine(id, &policy, now, out);
         } else if failure.transient {
             self.failed_once(id, ended.as_ref(), &policy, now, out);
         } else {
             slot.step(Input::EndedFailed, now);
         }
-        self.say(&id.service.clone(), message, now, out);
+        if !is_known {
+            self.say(&id.service.clone(), message, now, out);
+        }
         self.drop_surplus(id);
+    }
+
+    /// What should run it cannot be reached. That is no failure of its own, so it is tried again, ever more slowly, whatever its policy says.
+    fn wait_for_engine(&mut self, id: &InstanceId, policy: &RestartPolicy, now: Moment, out: &mut Vec<Effect>) {
+        let Some(slot) = self.slot(id) else { return };
+        slot.uncounted += 1;
+        let doubled = policy.delay.saturating_mul(1 << (slot.uncounted - 1).min(20)).min(policy.max_delay);
+        let restarts = slot.restarts;
+        self.back_off(id, doubled.max(CALL), now, out);
+        if let Some(slot) = self.slot(id) {
+            // It never ran.
+            slot.restarts = restarts;
+        }
     }
 
     fn exited(&mut self, id: &InstanceId, run: RunId, outcome: &Outcome, now: Moment, out: &mut Vec<Effect>) {
@@ -238,11 +260,13 @@ impl Engine {
         let reason = ended.ending.unwrap_or_else(|| outcome_reason(outcome));
         // Only of an end that was asked for does it say something that code and signal do not.
         let killed = outcome.killed && ended.ending.is_some();
-        slot.remember(ExitView { code: outcome.code, signal: outcome.signal, reason, killed, at_us: now.wall_us });
+        let at_us = outcome.ended_us.unwrap_or(now.wall_us);
+        slot.remember(ExitView { code: outcome.code, signal: outcome.signal, reason, killed, at_us });
         let how = slot.killed_words();
         // A clean end after a failed liveness probe is still the end of a service that was not well.
         let success = outcome.code == Some(0) && reason != Reason::FailedProbe;
-        let mut ending = ended_words(outcome, ended.limits.as_ref());
+        let what = if slot.launch.container.is_some() { "its container was gone" } else { "its shim died" };
+        let mut ending = ended_words(outcome, ended.limits.as_ref(), what);
         if crashes && wanted && ended.ending.is_none() && !success {
             ending.push_str(" (the new build crashes)");
         }
@@ -419,7 +443,7 @@ impl Slot {
     /// How its newest end came about, where SIGKILL had to help.
     pub(super) fn killed_words(&self) -> Option<String> {
         let exit = self.exits.last().filter(|exit| exit.killed)?;
-        let who = if exit.code.is_none() { "it" } else { "a process it left behind" };
+        let who = if exit.signal.is_some() { "it" } else { "a process it left behind" };
         Some(match self.grace.unwrap_or(self.launch.stop.grace) {
             Duration::ZERO => format!("{who} was killed at once"),
             grace => format!("{who} was killed after the grace of {grace:?}"),
@@ -461,10 +485,10 @@ fn outcome_reason(outcome: &Outcome) -> Reason {
 }
 
 /// `exited with code 2`, `was ended by signal 9`, …
-fn ended_words(outcome: &Outcome, limits: Option<&Limits>) -> String {
+fn ended_words(outcome: &Outcome, limits: Option<&Limits>, lost: &str) -> String {
     let memory = limits.filter(|limits| limits.unenforced.is_none()).and_then(|limits| limits.memory);
     match outcome {
-        Outcome { lost: true, .. } => "was lost: its shim died".to_owned(),
+        Outcome { lost: true, .. } => format!("was lost: {lost}"),
         Outcome { oom: true, .. } => match memory {
             Some(bytes) => format!("was killed by the kernel: it used more than {}", size_words(bytes)),
             None => "was killed by the kernel: out of memory".to_owned(),

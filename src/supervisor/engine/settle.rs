@@ -56,7 +56,7 @@ impl Engine {
             match verdict {
                 Settled::Met => {}
                 Settled::Failed(words) => return Settled::Failed(format!("{words}{}", kept_words(service))),
-                Settled::Pending | Settled::Blocked(_) => return verdict,
+                Settled::Pending | Settled::Absent(_) | Settled::Blocked(_) => return verdict,
             }
         }
         Settled::Met
@@ -94,6 +94,9 @@ impl Engine {
         match slot.state {
             TaskState::Ready | TaskState::Done => Settled::Met,
             TaskState::Idle if slot.held => Settled::Met,
+            TaskState::Backoff if slot.absent => {
+                Settled::Absent(format!("{}: {}", slot.id, slot.trouble.as_deref().unwrap_or("nobody can run it")))
+            }
             TaskState::Failed => {
                 Settled::Failed(format!("{}: {}", slot.id, slot.trouble.as_deref().unwrap_or("it failed")))
             }
@@ -122,7 +125,9 @@ impl Engine {
             }
             match done.get(&need.service)? {
                 Settled::Failed(_) => Some(format!("it needs `{}`, which {}", need.service, bad_word(other))),
-                Settled::Blocked(_) => Some(format!("it needs `{}`, which cannot start either", need.service)),
+                Settled::Absent(_) | Settled::Blocked(_) => {
+                    Some(format!("it needs `{}`, which cannot start either", need.service))
+                }
                 Settled::Met if need.condition == Condition::Completed || over(other) => {
                     Some(format!("it needs `{}` {}, which has ended", need.service, condition_word(need)))
                 }
@@ -134,7 +139,7 @@ impl Engine {
     /// What a service waits for or suffers from, one sentence; `None` when there is nothing to say.
     pub(super) fn reason(&self, service: &Service, settled: &Settled) -> Option<String> {
         match settled {
-            Settled::Failed(words) | Settled::Blocked(words) => return Some(words.clone()),
+            Settled::Failed(words) | Settled::Absent(words) | Settled::Blocked(words) => return Some(words.clone()),
             Settled::Met if service.desired == Desired::Down => return killed_words(service),
             Settled::Met | Settled::Pending => {}
         }

@@ -97,6 +97,8 @@ pub struct Slot {
     pub restarts: u32,
     /// Why it cannot start, or failed; one sentence.
     pub trouble: Option<String>,
+    /// Its newest start failed since what should run it cannot be reached.
+    pub absent: bool,
     /// Why the limits of the newest run that has some are not enforced, as it was told.
     pub unenforced: Option<String>,
     /// When the present or last run was started, microseconds since 1970.
@@ -137,6 +139,7 @@ impl Slot {
             on_trial: false,
             restarts: 0,
             trouble: None,
+            absent: false,
             unenforced: None,
             started_us: None,
             last_run: None,
@@ -165,6 +168,7 @@ impl Slot {
         self.uncounted = 0;
         self.on_trial = false;
         self.trouble = None;
+        self.absent = false;
         self.timer = None;
         self.barred = false;
     }

@@ -477,6 +477,8 @@ impl World {
                 })
             } else if !live.ready {
                 RunReport::Ready(true)
+            } else if self.is_debugged(&id) {
+                RunReport::Trouble(Trouble::Debugged, None)
             } else {
                 continue;
             };
@@ -484,6 +486,13 @@ impl World {
             return true;
         }
         false
+    }
+
+    /// In a kind world every debugger goes at some time; until then a copy keeps the code it has.
+    fn is_debugged(&self, id: &InstanceId) -> bool {
+        let slot = self.engine.services.get(&id.service).and_then(|service| service.slots.get(&id.number));
+        let run = slot.and_then(|slot| slot.run.as_ref());
+        run.is_some_and(|run| run.troubles.contains_key(&Trouble::Debugged))
     }
 
     fn wait_for_one(&mut self) -> bool {

@@ -19,6 +19,15 @@ use crate::supervisor::{Request, StartFlags};
 use crate::task::id::{BuildKey, InstanceId, ServiceName};
 use crate::task::spec::ServiceSpec;
 
+/// Its containers may be made anew of another image.
+fn agree(spec: &mut ServiceSpec) {
+    for run in &mut spec.runs {
+        if let Some(container) = &mut Arc::make_mut(run).container {
+            Arc::make_mut(container).replace = true;
+        }
+    }
+}
+
 impl Planner {
     pub(super) fn start(&mut self, request: &Request, flags: &StartFlags) -> Result<Plan> {
         let project = self.load_for(request)?;
@@ -48,7 +57,8 @@ impl Planner {
         }
         remember_rerun(&mut wanted, &project, (&chosen, &reached), flags.rerun);
         debugging::check(&project, &flags.debug, &reached)?;
-        let specs = self.resolve(&project, &reached, &wanted, None)?;
+        let mut specs = self.resolve(&project, &reached, &wanted, None)?;
+        specs.iter_mut().filter(|spec| flags.replace.contains(&spec.name)).for_each(agree);
         notes.extend(debugging::prepare(&specs)?);
         let explicit = if request.select.is_empty() { BTreeSet::new() } else { chosen };
         self.save(wanted)?;

@@ -7,7 +7,7 @@ use bollard::models::ContainerInspectResponse;
 use super::make::{self, Around};
 use super::record::ContainerRecord;
 use super::{Ground, existing, image, logs, ports, state, stores};
-use crate::docker::{Class, Docker, Failure, Volumes, labels};
+use crate::docker::{Class, Docker, Failure, Volumes, image_of_data, labels};
 use crate::sys::os;
 use crate::task::container::ContainerSpec;
 use crate::task::id::RunId;
@@ -39,6 +39,14 @@ impl From<Failure> for StartFailure {
             absent: failure.class.is_unreachable(),
         }
     }
+}
+
+/// Another image is to read what an earlier one wrote, and nobody has agreed to that.
+fn unasked(was: &str, is: &str) -> StartFailure {
+    let message = format!(
+        "its image is `{is}` now, and its data were written by `{was}`; `orchestra start --yes` makes it anew with these data"
+    );
+    StartFailure { message, port: false, transient: false, absent: false }
 }
 
 impl Beginning<'_> {
@@ -107,6 +115,12 @@ impl Beginning<'_> {
 
     /// Makes a new one in the place of those that are there.
     async fn replace(&self, docker: &Docker, existing: &existing::Existing) -> Result<String, StartFailure> {
+        if let Some(was) = existing.replace.first().and_then(image_of_data)
+            && was != self.container.image
+            && !self.container.replace
+        {
+            return Err(unasked(was, &self.container.image));
+        }
         if let Some(why) = existing.why {
             self.note(format!("its container is made anew: {why}")).await;
         }

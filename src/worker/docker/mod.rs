@@ -3,6 +3,7 @@
 //! One task per run listens to the engine. A container is known by its labels, never by its name, and outlives everything here: what an earlier
 //! supervisor began is taken over, and what ended meanwhile is found with its code and its time.
 
+pub mod alone;
 mod begin;
 mod existing;
 mod image;
@@ -122,5 +123,9 @@ impl Worker for DockerWorker {
             // Closed: it has ended. Full: so many signals wait already that one more changes nothing.
             _ = signals.try_send(signal);
         }
+    }
+
+    fn is_at_rest(&self) -> bool {
+        self.runs.values().all(mpsc::Sender::is_closed)
     }
 }

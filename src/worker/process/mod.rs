@@ -126,6 +126,10 @@ impl Worker for ProcessWorker {
             _ = signals.try_send(signal);
         }
     }
+
+    fn is_at_rest(&self) -> bool {
+        self.runs.values().all(mpsc::Sender::is_closed)
+    }
 }
 
 /// The slot of a service's builds.

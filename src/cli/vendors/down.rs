@@ -1,0 +1,200 @@
+//! `orchestra vendors down`: what belongs to vendors goes away, by its labels; data only when they are asked for by name.
+
+use std::collections::BTreeSet;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::super::change::{self, Ended};
+use super::super::context::{Context, Place};
+use super::super::signals::Signals;
+use super::super::{hooks, request, text};
+use super::containers::{Whose, find};
+use super::{Chosen, among, environment, tags};
+use crate::api::convert::Ask;
+use crate::api::lock;
+use crate::config::values;
+use crate::docker::{Docker, Kept, Volumes};
+use crate::error::Error;
+use crate::project::Project;
+use crate::task::id::ServiceName;
+
+/// Stops vendors and removes their containers and the project's network. Data stay: the next `vendors up` finds them. With --volumes they are removed, too,
+/// for good. Nothing of another project is touched.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    chosen: Chosen,
+    /// Remove their volumes, with all data; asks on a terminal
+    #[arg(long)]
+    volumes: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+    /// The grace until SIGKILL, instead of the configured one
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    timeout: Option<Duration>,
+}
+
+/// Without a supervisor nobody knows the configured one.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// What was removed, by name.
+#[derive(Debug, Default, Serialize)]
+struct Removed {
+    containers: Vec<String>,
+    networks: Vec<String>,
+    volumes: Vec<String>,
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
+    let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && !context.output.is_json();
+    if args.volumes && !args.yes && !terminal {
+        let error = Error::usage("`--volumes` removes data for good, and nobody is there to be asked");
+        return Err(error.hint("orchestra vendors down --volumes --yes"));
+    }
+    let place = context.place()?;
+    let project = context.load_or_say(&place);
+    let typed = args.chosen.typed();
+    let named = match &project {
+        Some(project) if !typed.is_empty() => Some(among(project, &typed)?),
+        Some(_) => None,
+        None if typed.is_empty() => None,
+        None => Some(typed.iter().filter_map(|name| ServiceName::fold(name)).collect()),
+    };
+    let whose = Whose::of(project.as_ref(), named);
+    hooks::around(&context.output, &place, project.as_ref(), "vendors", || {
+        let down = Down { context, place: &place, project: project.as_ref(), whose: &whose, args };
+        context.wait(down.run())
+    })
+}
+
+struct Down<'a> {
+    context: &'a Context,
+    place: &'a Place,
+    project: Option<&'a Project>,
+    whose: &'a Whose,
+    args: &'a Args,
+}
+
+impl Down<'_> {
+    async fn run(&self) -> Result<(), Error> {
+        let docker = Docker::connect(&environment(self.place, self.project)?).await?;
+        let root = &self.place.home.root;
+        let doomed = self.volumes(&docker, root).await?;
+        if !doomed.is_empty() && !self.args.yes && !self.is_agreed(&doomed)? {
+            return Err(Error::failed("nothing was done").hint("without `--volumes` the data stay"));
+        }
+        self.stop(&docker).await?;
+        let mut removed = Removed::default();
+        let volumes = if self.args.volumes { Volumes::Remove } else { Volumes::Keep };
+        for kept in find(&docker, root, self.whose).await? {
+            docker.remove_container(&kept.id, volumes).await?;
+            self.say("container", &kept.name);
+            removed.containers.push(kept.name);
+        }
+        self.networks(&docker, root, &mut removed).await?;
+        for name in doomed {
+            docker.remove_volume(&name).await?;
+            self.say("volume", &name);
+            removed.volumes.push(name);
+        }
+        match self.context.output.is_json() {
+            true => self.context.output.json(&removed),
+            false if removed.containers.is_empty() && removed.networks.is_empty() && removed.volumes.is_empty() => {
+                self.context.output.note("note", "there was nothing to remove");
+                Ok(())
+            }
+            false => Ok(()),
+        }
+    }
+
+    fn say(&self, kind: &str, name: &str) {
+        if !self.context.output.is_json() {
+            self.context.output.say(&format!("removed {kind} {}", text::clean(name)));
+        }
+    }
+
+    fn is_agreed(&self, doomed: &[String]) -> Result<bool, Error> {
+        self.context.output.say("this removes for good all data in:");
+        doomed.iter().for_each(|name| self.context.output.say(&format!("  {}", text::clean(name))));
+        self.context.output.ask("remove them? [y/N] ");
+        tags::is_yes()
+    }
+
+    /// Volumes that are to go: of all vendors those with the project's label; of some, those that no other one mounts or declares.
+    async fn volumes(&self, docker: &Docker, root: &Path) -> Result<Vec<String>, Error> {
+        if !self.args.volumes {
+            return Ok(Vec::new());
+        }
+        let labelled = docker.volumes(root).await?;
+        let mut names: BTreeSet<String> = labelled.into_iter().map(|volume| volume.name).collect();
+        if !self.whose.is_all() {
+            let (mut theirs, mut others) = (BTreeSet::new(), BTreeSet::new());
+            for kept in docker.containers(root).await? {
+                let side = if self.whose.has(kept.instance.as_ref()) { &mut theirs } else { &mut others };
+                side.extend(mounted(docker, &kept).await?);
+            }
+            names.retain(|name| theirs.contains(name) && !others.contains(name));
+        }
+        Ok(names.into_iter().collect())
+    }
+
+    /// Through the supervisor where one runs, which knows order, graces and policies; else straight.
+    async fn stop(&self, docker: &Docker) -> Result<(), Error> {
+        if lock::is_held(&self.place.home)? {
+            return self.ask_supervisor().await;
+        }
+        let running = find(docker, &self.place.home.root, self.whose).await?.into_iter().filter(|kept| kept.running);
+        for kept in running {
+            docker.stop(&kept.id, self.args.timeout.unwrap_or(GRACE)).await?;
+        }
+        Ok(())
+    }
+
+    async fn ask_supervisor(&self) -> Result<(), Error> {
+        let known = |name: &&ServiceName| self.project.is_none_or(|project| project.vendors.contains_key(*name));
+        let names: Vec<String> = match self.whose {
+            Whose::These(names) => names.iter().filter(known).map(ToString::to_string).collect(),
+            Whose::All { .. } => self.project.iter().flat_map(|p| p.vendors.keys().map(ToString::to_string)).collect(),
+        };
+        if names.is_empty() {
+            return Ok(());
+        }
+        let mut asked = request::of(self.context, self.place, names);
+        asked.timeout_ms = self.args.timeout.map(|grace| u64::try_from(grace.as_millis()).unwrap_or(u64::MAX));
+        let mut signals = Signals::new()?;
+        // What is printed as JSON tells what was removed.
+        let output = self.context.output.for_people();
+        match change::follow(&output, &self.place.home, Ask::Stop, &asked, &mut signals).await? {
+            Ended::Over(done) => done,
+            Ended::Interrupted(_) => Err(change::interrupted("stopped waiting; the stop goes on").hint("orchestra ps")),
+        }
+    }
+
+    /// The network goes with the last container of the project.
+    async fn networks(&self, docker: &Docker, root: &Path, removed: &mut Removed) -> Result<(), Error> {
+        if !docker.containers(root).await?.is_empty() {
+            return Ok(());
+        }
+        for network in docker.networks(root).await? {
+            match docker.remove_network(&network.id).await {
+                Ok(()) => {
+                    self.say("network", &network.name);
+                    removed.networks.push(network.name);
+                }
+                // Somebody put a container of their own into it.
+                Err(failure) => self.context.output.note("note", &failure.to_string()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The volumes that a container mounts.
+async fn mounted(docker: &Docker, kept: &Kept) -> Result<Vec<String>, Error> {
+    let mounts = docker.inspect(&kept.id).await?.and_then(|all| all.mounts).unwrap_or_default();
+    Ok(mounts.into_iter().filter_map(|mount| mount.name).collect())
+}

@@ -1,0 +1,76 @@
+//! `vendors down` takes containers and the network; data only when they are asked for by name.
+
+use crate::support::Vendors;
+
+use super::{POSTGRES, REDIS};
+
+#[test]
+fn data_stay_unless_they_are_asked_for() {
+    let Some(fleet) = Vendors::new("down", &format!("vendors:\n{POSTGRES}{REDIS}")) else { return };
+    fleet.toy("api", &[], "");
+    fleet.orchestra(&["start"]).ok();
+    let api = fleet.pid("api.1");
+    fleet.sql("create table kept (n int); insert into kept values (42)");
+    let out = fleet.orchestra(&["vendors", "down"]).ok();
+    let container = format!("removed container {}-postgres-1", fleet.project);
+    assert!(out.stderr.contains(&container) && out.stderr.contains("removed network"), "{}", out.stderr);
+    assert!(fleet.containers().is_empty() && fleet.networks().is_empty());
+    assert!(fleet.volumes().contains(&format!("{}_pgdata", fleet.project)));
+    assert_eq!(fleet.pid("api.1"), api, "services run on");
+    assert_eq!(fleet.service("postgres")["state"], "idle");
+
+    fleet.orchestra(&["vendors", "up"]).ok();
+    assert_eq!(fleet.sql("select n from kept"), "42");
+
+    let refused = fleet.orchestra(&["vendors", "down", "--volumes"]).exits(2);
+    assert!(refused.stderr.contains("--yes"), "{}", refused.stderr);
+    assert_eq!(fleet.sql("select n from kept"), "42", "nothing was done");
+
+    let removed = fleet.orchestra(&["vendors", "down", "--volumes", "--yes", "-o", "json"]).ok().json();
+    assert_eq!(removed["containers"].as_array().map(Vec::len), Some(2), "{removed}");
+    assert!(removed["volumes"].as_array().unwrap().iter().any(|v| *v == format!("{}_pgdata", fleet.project)), "{removed}");
+    assert!(fleet.volumes().is_empty());
+    let none = fleet.orchestra(&["vendors", "down"]).ok();
+    assert!(none.stderr.contains("nothing to remove"), "{}", none.stderr);
+}
+
+#[test]
+fn one_vendor_goes_and_the_other_stays() {
+    let Some(fleet) = Vendors::new("one", &format!("vendors:\n{POSTGRES}{REDIS}")) else { return };
+    fleet.orchestra(&["start"]).ok();
+    let redis = fleet.container("redis.1");
+    fleet.orchestra(&["vendors", "down", "--volumes", "--yes", "postgres"]).ok();
+    assert_eq!(fleet.containers(), [redis]);
+    assert!(!fleet.volumes().contains(&format!("{}_pgdata", fleet.project)));
+    assert_eq!(fleet.networks().len(), 1, "the other one needs it");
+    assert_eq!(fleet.service("redis")["state"], "ready");
+}
+
+#[test]
+fn without_a_supervisor_it_works_too() {
+    let Some(fleet) = Vendors::new("alone", &format!("vendors:\n{REDIS}")) else { return };
+    fleet.orchestra(&["start"]).ok();
+    fleet.orchestra(&["stop"]).ok();
+    fleet.orchestra(&["vendors", "down"]).ok();
+    assert!(fleet.containers().is_empty());
+    assert!(!fleet.ps()["supervisor"]["running"].as_bool().unwrap(), "and starts none");
+}
+
+#[test]
+fn a_project_without_vendors_is_told_how_to_have_one() {
+    let Some(fleet) = Vendors::new("none", "") else { return };
+    for args in [&["vendors"][..], &["vendors", "up"], &["vendors", "pull"], &["vendors", "logs"]] {
+        let out = fleet.orchestra(args).ok();
+        assert!(out.stderr.contains("image: postgres:16"), "{args:?}: {}", out.stderr);
+    }
+}
+
+#[test]
+fn hooks_run_around_what_changes_something() {
+    let yaml = format!("vendors:\n  before: [\"sh -c 'echo before'\"]\n  after: [\"sh -c 'echo after'\"]\n{REDIS}");
+    let Some(fleet) = Vendors::new("hooks", &yaml) else { return };
+    let up = fleet.orchestra(&["vendors", "up"]).ok().stderr;
+    assert!(up.starts_with("before\n") && up.ends_with("after\n"), "{up}");
+    let ps = fleet.orchestra(&["vendors", "ps"]).ok().stderr;
+    assert!(!ps.contains("before"), "{ps}");
+}
