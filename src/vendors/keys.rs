@@ -108,8 +108,8 @@ const REFUSED: &[(&str, &str)] = &[
     ("mac_address", "remove it"),
     ("models", "remove it"),
     ("pid", "remove it"),
-    ("post_start", "`after_start` hooks in a container are not run: use `before`, which runs on this machine"),
-    ("pre_stop", "use `after`, which runs on this machine once it has ended"),
+    ("post_start", "hooks inside a container are not run: `before` runs on this machine"),
+    ("pre_stop", "hooks inside a container are not run: `after` runs on this machine once it has ended"),
     ("provider", "a vendor is an image"),
     ("runtime", "set the engine's default runtime"),
     ("use_api_socket", "mount the socket in `volumes`"),
@@ -117,6 +117,11 @@ const REFUSED: &[(&str, &str)] = &[
     ("uts", "remove it"),
     ("volumes_from", "give both the same named volume"),
 ];
+
+/// Whether the value under a key matters: of what is not taken only the key is looked at.
+pub(super) fn is_read(key: &str) -> bool {
+    KEYS.contains(&key) && !["container_name", "logging"].contains(&key)
+}
 
 /// The entries that mean something; of all others it is said why they do not.
 pub(super) fn known<'n>(node: &'n Node, path: &str, reader: &mut Reader) -> Vec<&'n Entry> {

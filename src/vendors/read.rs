@@ -37,6 +37,10 @@ pub fn section(entry: &Entry, folder: &Path, dialect: Dialect, reader: &mut Read
         fill::mistakes(&inner.node, dollars, &mut reader.problems);
         if !is_open(inner) {
             closed.push(inner.clone());
+        } else if !keys::is_read(&inner.key) {
+            // What is said of it does not depend on its value.
+            let nothing = Value::Scalar { text: "-".to_owned(), plain: true };
+            closed.push(Entry { node: Node { place: inner.node.place.clone(), value: nothing }, ..inner.clone() });
         } else if EARLY.contains(&inner.key.as_str()) && reader.problems.len() == known {
             let message = format!("`{}` cannot have variables: it must be known before they are", inner.key);
             reader.push(Problem::at(&inner.node.place, message).hint("write the value out"));

@@ -257,6 +257,11 @@ fn what_is_not_taken_is_named_with_its_place() {
             "container_name: me",
             "2:1: warning: `container_name` is not taken: containers are named after the project and `db` | others find it by the name of its section",
         ),
+        (
+            "logging: {driver: '${D}'}",
+            "2:1: warning: `logging` is not taken: the output is kept in the project's logs | `orchestra logs` shows it, `logs: {keep: …}` bounds it",
+        ),
+        ("runtime: '${R}'", "2:1: `runtime` is not supported | set the engine's default runtime"),
         ("cpuset: '0'", "2:1: warning: `cpuset` is not taken: it may run on every core"),
         ("deploy: {mode: global}", "2:10: warning: `deploy.mode` is not taken: it is for a swarm"),
         (
