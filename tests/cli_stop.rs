@@ -1,5 +1,6 @@
 //! `stop`: in reverse order, whole groups, with and without a supervisor, and nothing is left.
 
+use std::fs;
 use std::io::Write;
 use std::time::Duration;
 
@@ -45,6 +46,23 @@ fn what_could_not_be_built_is_no_reason_for_a_stop_to_fail() {
     assert!(restart.stderr.contains("undefined: nonsense"), "{}", restart.stderr);
     fleet.orchestra(&["stop"]).ok();
     assert_eq!(fleet.processes(), []);
+}
+
+#[test]
+fn what_runs_goes_by_its_name_although_its_folder_is_gone() {
+    let fleet = Fleet::new();
+    fleet.toy("api", &["-say", "hello"], "");
+    fleet.toy("old", &["-say", "so long"], "");
+    fleet.orchestra(&["start"]).ok();
+    let pids = fleet.pids();
+    fs::rename(fleet.path("old"), fleet.root().with_file_name("old")).unwrap();
+    let why = fleet.orchestra(&["why", "old"]).ok();
+    assert!(why.stdout.starts_with("`old` is ready"), "{why:?}");
+    assert!(fleet.orchestra(&["logs", "old"]).ok().stdout.contains("so long"));
+    assert!(fleet.orchestra(&["stop", "odl"]).code != Some(0), "nobody was ever called so");
+    fleet.orchestra(&["stop", "old"]).ok();
+    let left = fleet.pids();
+    assert!(pids.len() == 2 && left.len() == 1 && left.iter().all(|one| pids.contains(one)), "{pids:?} {left:?}");
 }
 
 #[test]

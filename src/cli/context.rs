@@ -12,8 +12,9 @@ use crate::error::Error;
 use crate::project::load::{LoadOptions, load, load_kept};
 use crate::project::{Project, find, select};
 use crate::shim::former;
-use crate::store::good;
+use crate::store::{good, intent};
 use crate::sys::home::Home;
+use crate::task::id::ServiceName;
 
 /// The flags of every command, and where it prints.
 #[derive(Debug)]
@@ -109,4 +110,16 @@ fn build(builder: &mut tokio::runtime::Builder) -> Result<tokio::runtime::Runtim
 /// Checks selectors before anything is started for them.
 pub(super) fn check(project: &Project, selectors: &[String]) -> Result<(), Error> {
     select::select(project, selectors).map(drop)
+}
+
+/// The same for commands about what runs: what was started at some time goes by its name, although its folder is gone.
+pub(super) fn check_started(place: &Place, project: &Project, selectors: &[String]) -> Result<(), Error> {
+    check(project, selectors).or_else(|error| if were_started(place, selectors) { Ok(()) } else { Err(error) })
+}
+
+/// Whether each of these is the name of something that was started at some time.
+pub(super) fn were_started(place: &Place, selectors: &[String]) -> bool {
+    let state = place.home.state();
+    let is_kept = |text: &String| ServiceName::fold(text).is_some_and(|name| intent::is_kept(&state, &name));
+    !selectors.is_empty() && selectors.iter().all(is_kept)
 }

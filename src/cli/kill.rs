@@ -2,7 +2,7 @@
 
 use clap_complete::engine::ArgValueCompleter;
 
-use super::context::{Context, check};
+use super::context::{Context, check_started};
 use super::{answers, build, complete, request};
 use crate::api::client;
 use crate::api::convert::Ask;
@@ -26,7 +26,7 @@ pub(super) struct Args {
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let place = context.place()?;
     if let Some(project) = context.load_or_say(&place) {
-        check(&project, &args.select)?;
+        check_started(&place, &project, &args.select)?;
     }
     let mut asked = request::of(context, &place, args.select.clone());
     asked.signal = Some(args.signal);

@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::args::{Color, Select};
-use super::context::{Context, Place};
+use super::context::{Context, Place, were_started};
 use super::hooks;
 use super::logs::{self, ColorWhen, LogsArgs, LogsProject};
 use crate::error::Error;
@@ -70,7 +70,10 @@ fn asked(context: &Context, place: &Place) -> LogsProject {
 
 fn of_project(context: &Context, place: &Place, project: &Project, selectors: &[String]) -> Result<LogsProject, Error> {
     let mut out = asked(context, place);
-    let selection = select::select(project, selectors)?;
+    let selection = match select::select(project, selectors) {
+        Err(_) if were_started(place, selectors) => return by_name(context, place, selectors),
+        selected => selected?,
+    };
     if !selection.everything {
         let whole = |name: &&ServiceName| !selection.instances.contains_key(*name);
         out.names = selection.names.iter().filter(whole).cloned().collect();

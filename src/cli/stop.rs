@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::args::Select;
 use super::change::{self, Ended};
-use super::context::{Context, Place, check};
+use super::context::{Context, Place, check_started};
 use super::signals::{Came, Signals};
 use super::{answers, hooks, request};
 use crate::api::client;
@@ -34,7 +34,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let place = context.place()?;
     let project = context.load_or_say(&place);
     if let Some(project) = &project {
-        check(project, &args.select.all())?;
+        check_started(&place, project, &args.select.all())?;
     }
     let mut asked = request::of(context, &place, args.select.all());
     asked.timeout_ms = args.timeout.map(|grace| u64::try_from(grace.as_millis()).unwrap_or(u64::MAX));

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use clap_complete::engine::ArgValueCompleter;
 
-use super::context::{Context, check};
+use super::context::{Context, check_started};
 use super::output::Paint;
 use super::ps::ended;
 use super::table::{self, Cell, Row, Side};
@@ -27,7 +27,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let place = context.place()?;
     let project = context.load_or_say(&place);
     if let Some(project) = &project {
-        check(project, std::slice::from_ref(&args.service))?;
+        check_started(&place, project, std::slice::from_ref(&args.service))?;
     }
     hooks::around(&context.output, &place, project.as_ref(), "why", || {
         let name = service(&args.service)?;

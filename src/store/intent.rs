@@ -202,6 +202,11 @@ pub fn stop_all(state: &Path) -> Result<(), PathError> {
     Ok(())
 }
 
+/// Whether a service of this name was started at some time, whatever has become of its files.
+pub fn is_kept(state: &Path, service: &ServiceName) -> bool {
+    path(state, service).is_file()
+}
+
 /// Reads every intent in the state folder; files that cannot be understood are set aside and named.
 pub fn load(state: &Path) -> Result<(BTreeMap<ServiceName, Intent>, Vec<PathBuf>), PathError> {
     let mut intents = BTreeMap::new();

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::report;
 use crate::support::output::Output;
-use crate::support::{Fleet, eventually, toy};
+use crate::support::{Fleet, eventually};
 
 const HOUR: i64 = 3600;
 const YEAR: i64 = 365 * 24 * HOUR;
@@ -26,7 +26,7 @@ impl Shifted {
     /// Or why a clock cannot be shifted here.
     fn new() -> Result<Shifted, String> {
         let fleet = Fleet::new();
-        let library = toy::shared().join(format!("clock-{}.so", std::process::id()));
+        let library = fleet.root().with_file_name("clock.so");
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/clock.c");
         let built =
             Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).args([source, "-ldl"]).output();
@@ -52,13 +52,6 @@ impl Shifted {
         let mut command = self.fleet.command(args);
         command.env("LD_PRELOAD", &self.library).env("CLOCK_SHIFT", self.fleet.path("clock"));
         self.fleet.run(command)
-    }
-}
-
-impl Drop for Shifted {
-    fn drop(&mut self) {
-        // Who has it loaded keeps it.
-        fs::remove_file(&self.library).unwrap();
     }
 }
 

@@ -207,7 +207,8 @@ fn what_it_costs() {
     println!("and listed after {:?}; memory {} MB", begin.elapsed(), taken().0 / 1024);
 }
 
-/// `mkdir -p a/b/c`, a file in it, and its import, a hundred times.
+/// `mkdir -p a/b/c`, a file in it, and its import, a hundred times:
+/// `cargo test --release --lib rerun::watch::limits::a_hundred -- --ignored`. The suite of scenarios does it twenty times.
 #[test]
 #[ignore = "asks `go` two hundred times"]
 fn a_hundred_packages_made_a_moment_ago() {

@@ -225,22 +225,26 @@ impl Planner {
         let fresh = self.load(config.as_deref(), true);
         match (fresh, self.project.clone()) {
             (_, Some(project)) => {
-                let mut selection = select::select(&project, selectors)?;
+                let mut selection = match select::select(&project, selectors) {
+                    Ok(selection) => selection,
+                    // What was started goes by its name, also when its files have gone.
+                    Err(error) => self.select_wanted(selectors).ok_or(error)?,
+                };
                 if selectors.is_empty() {
                     selection.names.extend(self.intents.keys().chain(project.names()).cloned());
                 }
                 Ok(selection)
             }
             (Err(_), None) if selectors.is_empty() => Ok(of(self.intents.keys().cloned())),
-            (Err(error), None) => {
-                let names: Option<Vec<ServiceName>> = selectors.iter().map(|text| ServiceName::fold(text)).collect();
-                match names {
-                    Some(names) if names.iter().all(|name| self.intents.contains_key(name)) => Ok(of(names)),
-                    Some(_) | None => Err(error),
-                }
-            }
+            (Err(error), None) => self.select_wanted(selectors).ok_or(error),
             (Ok(_), None) => Ok(Selection::default()),
         }
+    }
+
+    /// By names alone, where each is one of what was started at some time.
+    fn select_wanted(&self, selectors: &[String]) -> Option<Selection> {
+        let names: Option<Vec<ServiceName>> = selectors.iter().map(|text| ServiceName::fold(text)).collect();
+        names.filter(|names| names.iter().all(|name| self.intents.contains_key(name))).map(of)
     }
 }
 
