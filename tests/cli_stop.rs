@@ -66,6 +66,21 @@ fn what_runs_goes_by_its_name_although_its_folder_is_gone() {
 }
 
 #[test]
+fn nothing_is_left_of_copies_that_are_just_being_started() {
+    let fleet = Fleet::new();
+    for i in 0..4 {
+        let policy = "restart: {policy: always, delay: 1ms, max_delay: 1ms, limit: 0}";
+        fleet.write(&format!("loop{i}/service.yml"), format!("command: [sh, -c, 'exit 1']\n{policy}\n"));
+    }
+    for _ in 0..12 {
+        let start = fleet.orchestra(&["start", "--timeout", "200ms"]);
+        assert!(matches!(start.code, Some(0 | 1)), "{start:?}");
+        fleet.orchestra(&["stop"]).ok();
+        assert_eq!(fleet.processes(), []);
+    }
+}
+
+#[test]
 fn goes_in_reverse_order() {
     let fleet = Fleet::new();
     fleet.toy("db", &["-ending", "bye\n"], "");

@@ -171,9 +171,16 @@ fn entry_text(entry: &Entry) -> String {
     out
 }
 
-/// JSON's strings are YAML's.
+/// JSON's strings are YAML's, but for characters that only YAML wants to be escaped.
 fn quoted(text: &str) -> String {
-    Value::from(text).to_string()
+    let mut out = String::new();
+    for c in Value::from(text).to_string().chars() {
+        match c {
+            '\u{7f}'..='\u{9f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => out += &format!("\\u{:04x}", u32::from(c)),
+            _ => out.push(c),
+        }
+    }
+    out
 }
 
 /// Folded names are plain words, but for those YAML takes for something else.

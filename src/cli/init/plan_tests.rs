@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use super::make;
+use super::{make, quoted};
+use crate::config::tree::Source;
+use crate::config::yaml;
 
 const MAIN: &str = "package main\n\nfunc main() {}\n";
 
@@ -107,4 +109,13 @@ fn an_existing_project_file_gets_a_note_once() {
     assert!(plan.notes[0].contains("command: [\"sleep\", \"1\"]"), "{:?}", plan.notes);
     write(dir.path(), "orchestra.yml", &plan.files[0].1);
     assert!(make(dir.path(), Some(Path::new("Procfile"))).unwrap().notes.is_empty());
+}
+
+#[test]
+fn every_character_can_be_quoted() {
+    for c in ('\u{1}'..='\u{ffff}').chain(['\u{10ffff}']) {
+        let text = format!("a: {}\n", quoted(&format!("x{c}y")));
+        let parsed = yaml::parse(&Source::new(Path::new("x.yml"), &text));
+        assert!(parsed.problems.is_empty(), "{c:?}: {}", parsed.problems[0]);
+    }
 }

@@ -44,9 +44,14 @@ pub(super) async fn start(
     artifact: Option<Artifact>,
     mut signals: mpsc::Receiver<Signal>,
 ) {
-    let begun = tokio::select! {
-        begun = begin(&ground, run, &spec, artifact) => begun,
+    let prepared = tokio::select! {
+        prepared = prepare(&ground, run, &spec, artifact) => prepared,
         () = told_to_end(&mut signals) => Err(StartFailure { message: "it was stopped before it was started".to_owned(), port: false, transient: false, absent: false }),
+    };
+    // A shim that is being made cannot be taken back: it is told to end once it is there, like any other.
+    let begun = match prepared {
+        Ok((shim, identity)) => begin(&ground, shim, identity).await,
+        Err(failure) => Err(failure),
     };
     match begun {
         Err(failure) => ground.report(run, RunReport::StartFailed(failure)).await,
@@ -92,13 +97,13 @@ async fn call(ground: &Ground, record: &InstanceRecord) -> Option<(Dialogue, u32
     Some((dialogue, shim))
 }
 
-/// Hooks, ports, and the shim itself; then what is known of the run already, by which what it leaves behind can be found.
-async fn begin(
-    ground: &Arc<Ground>,
+/// Hooks and ports; then what a shim needs to know, and what is known of the run already, by which what it leaves behind can be found.
+async fn prepare(
+    ground: &Ground,
     run: RunId,
-    spec: &Arc<RunSpec>,
+    spec: &RunSpec,
     artifact: Option<Artifact>,
-) -> Result<(Shim, Identity), StartFailure> {
+) -> Result<(ShimSpec, Identity), StartFailure> {
     let hooks = hooks(ground, run, spec);
     hooks.run(&spec.before, None).await.map_err(|failure| StartFailure {
         message: format!("before: {}", failure.message),
@@ -128,7 +133,11 @@ async fn begin(
     let marker = format!("ORCHESTRA_RUN={}", shim_spec.marker);
     let exe = process::inode(&shim_spec.program).unwrap_or((0, 0));
     let identity = Identity { boot_id: os::boot_id().unwrap_or_default(), exe, marker, ..Identity::default() };
-    let shim = ground.spawn(shim_spec).await;
+    Ok((shim_spec, identity))
+}
+
+async fn begin(ground: &Arc<Ground>, spec: ShimSpec, identity: Identity) -> Result<(Shim, Identity), StartFailure> {
+    let shim = ground.spawn(spec).await;
     shim.map(|shim| (shim, identity)).map_err(|error| spawn::failure("cannot start its shim", &error))
 }
 
@@ -317,6 +326,9 @@ impl Live {
     /// Whether a debugger holds a process of its group.
     async fn is_held(&self) -> bool {
         let leader = self.identity.pid;
+        if leader == 0 {
+            return false;
+        }
         // Below a debugger of ours it is always traced: held is what stands still.
         let own = self.spec.debugger.is_some();
         let is_traced = move |pid: u32| listeners::tracer(pid).is_some() && (!own || family::is_held(pid));
