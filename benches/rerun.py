@@ -14,18 +14,16 @@ import contextlib
 import json
 import os
 import platform
-import re
 import statistics
 import subprocess
 import sys
 import time
 
+import results
 from managers import write
 from reloaders import Ground, Orchestra, every
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-RESULTS = os.path.join(ROOT, "benches", "RESULTS.md")
-BEGIN, END = "<!-- rerun.py: begin -->", "<!-- rerun.py: end -->"
 PATIENCE = 30  # a save that nobody took up by then was lost
 
 
@@ -263,13 +261,7 @@ def main():
             idle(ground, orchestra, options.idle, options.services, options.packages, say)
     say(f"Processes left over after all of it: {ground.left}.")
     if options.write:
-        with open(RESULTS) as file:
-            text = file.read()
-        block = BEGIN + "\n" + "\n".join(lines) + "\n" + END
-        if BEGIN not in text:
-            sys.exit(f"error: no `{BEGIN}` in {RESULTS}")
-        with open(RESULTS, "w") as file:
-            file.write(re.sub(re.escape(BEGIN) + ".*" + re.escape(END), lambda _: block, text, flags=re.S))
+        results.replace("rerun.py", lines)
 
 
 if __name__ == "__main__":

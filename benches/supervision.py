@@ -12,17 +12,15 @@ import argparse
 import contextlib
 import os
 import platform
-import re
 import statistics
 import subprocess
 import sys
 import time
 
+import results
 from managers import Orchestra, Runit, S6, Supervisord, World, alive
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-RESULTS = os.path.join(ROOT, "benches", "RESULTS.md")
-BEGIN, END = "<!-- supervision.py: begin -->", "<!-- supervision.py: end -->"
 SETTLED = 5.6  # orchestra restarts at once what had been ready for 5 s
 
 
@@ -216,13 +214,7 @@ def main():
             crowd(world, managers, options.services, say)
     say(f"Processes left over after all of it: {world.left}.")
     if options.write:
-        with open(RESULTS) as file:
-            text = file.read()
-        block = BEGIN + "\n" + "\n".join(lines) + "\n" + END
-        if BEGIN not in text:
-            sys.exit(f"error: no `{BEGIN}` in {RESULTS}")
-        with open(RESULTS, "w") as file:
-            file.write(re.sub(re.escape(BEGIN) + ".*" + re.escape(END), lambda _: block, text, flags=re.S))
+        results.replace("supervision.py", lines)
 
 
 if __name__ == "__main__":
