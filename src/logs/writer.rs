@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
+use super::clock::Pair;
 use super::record::{self, HEADER, MAX_PAYLOAD, SEGMENT, STAMP, Stream};
 use super::stamp::text as stamp;
 use crate::sys::fd::{Pages, headroom, is_exhaustion, mono_ns, wall_us};
@@ -447,6 +448,12 @@ impl Writer {
 /// The beginning of what tells this start of the machine from others.
 fn boot() -> Option<u32> {
     u32::from_str_radix(os::boot_id().ok()?.get(..8)?, 16).ok()
+}
+
+/// The two clocks at this moment.
+pub fn now() -> Pair {
+    // Nanoseconds to microseconds: always within i64.
+    Pair { wall: wall_us(), steady: (mono_ns() / 1000) as i64, boot: boot() }
 }
 
 /// The index of a stream whose lines are counted.
