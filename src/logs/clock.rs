@@ -22,6 +22,16 @@ pub struct Pair {
     pub boot: Option<u32>,
 }
 
+/// How far the wall clock was set back from `then` to `now`, in microseconds, as far as that can be known.
+pub(crate) fn set_back(then: Pair, now: Pair) -> i64 {
+    let offset = |pair: Pair| pair.wall.saturating_sub(pair.steady);
+    let back = match then.boot.zip(now.boot) {
+        Some((then_boot, now_boot)) if then_boot == now_boot => offset(then).saturating_sub(offset(now)),
+        Some(_) | None => then.wall.saturating_sub(now.wall),
+    };
+    if back > NOISE { back } else { 0 }
+}
+
 /// What happened to the wall clock between two marks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Jump {
