@@ -28,6 +28,15 @@ impl Pair {
     }
 }
 
+/// How far the wall clock was set back from `then` to `now`, in microseconds, as far as that can be known.
+pub(crate) fn set_back(then: Pair, now: Pair) -> i64 {
+    let back = match then.boot.zip(now.boot) {
+        Some((then_boot, now_boot)) if then_boot == now_boot => then.difference().saturating_sub(now.difference()),
+        Some(_) | None => then.wall.saturating_sub(now.wall),
+    };
+    if back > NOISE { back } else { 0 }
+}
+
 /// For each boot the difference of its clocks that keys are written in: the latest that any mark of any source shows.
 #[derive(Clone, Debug, Default)]
 pub struct Anchors {

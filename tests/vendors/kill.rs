@@ -13,7 +13,7 @@ fn private() -> Option<Private> {
     match Private::start(&shared, &["postgres:15"]) {
         Ok(private) => Some(private),
         Err(why) => {
-            crate::support::docker::skip(&format!("tests that kill an engine: {why}"));
+            crate::support::docker::skip_extra(&format!("tests that kill an engine: {why}"));
             None
         }
     }
