@@ -41,17 +41,17 @@ facts() {
         "$(getconf _NPROCESSORS_ONLN)" "$(go env GOVERSION)" "$(rustc --version | cut -d ' ' -f 1,2)"
 }
 
-# write_results WHAT [LATER…]: WHAT heads the second column; LATER are the numbers of rows that come later.
+# write_results WHAT [WHY ROW…]: WHAT heads the second column; WHY is said of these rows where nothing measured them.
 write_results() {
-    local what=$1 number name expected absent
-    shift
+    local what=$1 why=${2:-} number name expected absent
+    shift $(($# < 2 ? $# : 2))
     {
         cat "$suite/RESULTS.head.md"
         facts
         printf '\n| # | %s | expected | measured | seconds |\n|---|---|---|---|---|\n' "$what"
         while IFS='~' read -r number name expected; do
             absent='not measured'
-            case " $* " in *" $number "*) absent='comes with vendors' ;; esac
+            case " $* " in *" $number "*) absent=${why:-$absent} ;; esac
             row "$number" "$name" "$expected" "$absent"
         done < <(sed 's/^\([0-9]*\)|/\1~/; s/|\([^|]*\)$/~\1/' "$suite/rows.txt")
         if [ -s "$kept/FAILED" ]; then printf '\n**FAILED**, beside the rows: %s\n' "$(sort -u "$kept/FAILED" | paste -sd ' ')"; fi

@@ -4,10 +4,12 @@
 
 mod chaos;
 mod clock;
+mod committed;
 mod config;
 mod descriptors;
 mod dice;
 mod disk;
+mod engine;
 mod exhaustion;
 pub(crate) mod hands;
 mod identity;
@@ -20,6 +22,7 @@ mod paths;
 mod ports;
 pub(crate) mod proc;
 mod processes;
+mod pulls;
 mod report;
 mod shim;
 #[cfg(feature = "faults")]

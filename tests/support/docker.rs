@@ -127,11 +127,17 @@ pub(crate) struct Private {
 impl Private {
     /// Starts one with these images of `from`, or says why that is not possible here.
     pub(crate) fn start(from: &Engine, images: &[&str]) -> Result<Private, String> {
+        Private::start_on(from, images, None)
+    }
+
+    /// The same with everything it keeps on a tmpfs with these options, which [`Private::resize`] changes.
+    pub(crate) fn start_on(from: &Engine, images: &[&str], disk: Option<&str>) -> Result<Private, String> {
         let dir = tempfile::Builder::new().prefix("orchestra-engine-").tempdir().unwrap();
         let mut holder = Command::new("unshare")
             .args(["-n", "-m", "--propagation", "private", "sh", "-c"])
-            .arg("ip link set lo up && : >\"$0/up\" && exec sleep 100000")
+            .arg("mkdir \"$0/data\" && ${1:+mount -t tmpfs -o \"$1\" data \"$0/data\"} && ip link set lo up && : >\"$0/up\" && exec sleep 100000")
             .arg(dir.path())
+            .args(disk)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -157,13 +163,53 @@ impl Private {
         Ok(private)
     }
 
-    /// Kills it as a power cut would, but for its containers, which run on.
+    /// Kills it as a power cut would, its containerd too, but for its containers, which run on.
     pub(crate) fn kill(&mut self) {
+        let containerd = fs::read_to_string(self.dir.path().join(CONTAINERD)).unwrap();
         self.dockerd.kill().unwrap();
+        let _gone = kill(Pid::from_raw(containerd.trim().parse().unwrap()), Signal::SIGKILL);
         self.dockerd.wait().unwrap();
     }
 
-    /// Starts it again after [`Private::kill`].
+    /// Ends it as `systemctl stop docker` does: it ends its containers.
+    pub(crate) fn stop(&mut self) {
+        kill(Pid::from_raw(self.dockerd.id() as i32), Signal::SIGTERM).unwrap();
+        self.dockerd.wait().unwrap();
+    }
+
+    /// Everything between programs in its network, a registry and the engine for one, gets this rate of tbf(8) from now on: `40mbit`.
+    pub(crate) fn throttle(&self, rate: &str) -> Result<(), String> {
+        self.within(&["tc", "qdisc", "replace", "dev", "lo", "root", "tbf", "rate", rate])
+            .args(["burst", "256k", "latency", "1s"])
+            .output()
+            .map_err(|error| error.to_string())
+            .and_then(|done| {
+                done.status.success().then_some(()).ok_or(String::from_utf8_lossy(&done.stderr).into_owned())
+            })
+    }
+
+    /// Changes the size of its disk: `64m`.
+    pub(crate) fn resize(&self, size: &str) {
+        let data = self.dir.path().join("data");
+        let mut command = self.within(&["mount", "-o", &format!("remount,size={size}")]);
+        assert!(command.arg(data).status().unwrap().success());
+    }
+
+    /// Bytes on its disk that are in use.
+    pub(crate) fn used(&self) -> u64 {
+        let seen = format!("/proc/{}/root{}/data", self.holder.id(), self.dir.path().display());
+        let stat = nix::sys::statvfs::statvfs(seen.as_str()).unwrap();
+        (stat.blocks() - stat.blocks_free()) * stat.fragment_size()
+    }
+
+    /// A program that sees its network and its disks.
+    fn within(&self, argv: &[&str]) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["-t", &self.holder.id().to_string(), "-n", "-m", "--"]).args(argv);
+        command
+    }
+
+    /// Starts it again after [`Private::kill`] or [`Private::stop`].
     pub(crate) fn start_again(&mut self) {
         self.dockerd = launch(self.dir.path(), &self.holder, &self.group).unwrap_or_else(|why| panic!("{why}"));
         self.wait().unwrap_or_else(|why| panic!("{why}"));
@@ -210,12 +256,17 @@ impl Private {
     }
 }
 
+/// Where it writes down the pid of the containerd that it starts.
+const CONTAINERD: &str = "exec/containerd/containerd.pid";
+
 /// `dockerd` in the holder's namespaces. Its log is appended to, over all its lives.
 fn launch(dir: &Path, holder: &Child, group: &str) -> Result<Child, String> {
     let at = |name: &str| dir.join(name).to_string_lossy().into_owned();
     fs::write(dir.join("daemon.json"), "{}").unwrap();
-    // A file that names a process of its former life would keep it from starting, once somebody else has that number.
-    let _absent = fs::remove_file(dir.join("pid"));
+    // A file that names a process of its former life would keep it from starting, once somebody else has that number, or while nobody has reaped it.
+    for left in ["pid", CONTAINERD] {
+        let _absent = fs::remove_file(dir.join(left));
+    }
     let log = fs::OpenOptions::new().create(true).append(true).open(dir.join("dockerd.log")).unwrap();
     Command::new("nsenter")
         .args(["-t", &holder.id().to_string(), "-n", "-m", "--", "dockerd", "--config-file", &at("daemon.json")])

@@ -5,7 +5,6 @@ mod away;
 mod data;
 mod down;
 mod exec;
-mod kill;
 mod names;
 mod pull;
 mod remote;
