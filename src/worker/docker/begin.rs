@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bollard::models::ContainerInspectResponse;
 
+use super::hooks::hooks;
 use super::make::{self, Around};
 use super::record::ContainerRecord;
 use super::{Ground, existing, image, logs, ports, state, stores};
@@ -12,7 +13,6 @@ use crate::sys::os;
 use crate::task::container::ContainerSpec;
 use crate::task::id::RunId;
 use crate::task::spec::RunSpec;
-use crate::worker::process::hooks::Hooks;
 use crate::worker::{RunReport, StartFailure};
 
 /// A container that runs.
@@ -282,47 +282,5 @@ pub(super) fn describe(
         grace_ms: u64::try_from(spec.stop.grace.as_millis()).unwrap_or(u64::MAX),
         stopping: false,
         end: None,
-    }
-}
-
-/// Hooks of a run in a container, which run on this machine. Where they do so and where their words go.
-pub(super) struct OwnHooks<'a> {
-    hooks: Hooks<'a>,
-}
-
-pub(super) fn hooks<'a>(
-    ground: &'a Ground,
-    run: RunId,
-    spec: &'a RunSpec,
-    container: &'a ContainerSpec,
-) -> OwnHooks<'a> {
-    let logs = ground.home.instance_logs(&spec.instance);
-    let logs = logs.strip_prefix(&ground.home.dot).unwrap_or(&logs).to_owned();
-    OwnHooks {
-        hooks: Hooks {
-            dir: &spec.dir,
-            env: &container.hook_env,
-            nofile: spec.caller.nofile,
-            dot: &ground.home.dot,
-            logs,
-            keep: spec.log_keep,
-            run: run.0,
-        },
-    }
-}
-
-impl OwnHooks<'_> {
-    async fn before(&self, commands: &[Vec<String>]) -> Result<(), StartFailure> {
-        self.hooks.run(commands, None).await.map_err(|failure| StartFailure {
-            message: format!("before: {}", failure.message),
-            port: false,
-            transient: failure.transient,
-            absent: false,
-        })
-    }
-
-    /// One that fails changes nothing about a run that has ended; its words are in the log.
-    pub(super) async fn after(&self, commands: &[Vec<String>]) {
-        drop(self.hooks.run(commands, Some(super::AFTER)).await);
     }
 }

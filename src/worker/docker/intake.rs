@@ -141,7 +141,9 @@ impl Log {
             }
             self.last[stream] = piece.time;
         }
-        let run = self.run_of(there, piece.time);
+        // What goes on with a line belongs where the line began.
+        let goes_on = self.open[stream].filter(|_| piece.cuts.is_none() && there == There::No);
+        let run = goes_on.unwrap_or_else(|| self.run_of(there, piece.time));
         let open = &mut self.open[stream];
         let was_open = std::mem::replace(open, (!piece.full).then_some(run));
         // Readers end a line where another run begins; within one it must be ended here.

@@ -8,6 +8,7 @@ mod away;
 mod begin;
 mod existing;
 mod frames;
+mod hooks;
 mod image;
 mod intake;
 mod job;

@@ -11,12 +11,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::away::Away;
-use super::begin::{self, Beginning, Begun};
+use super::begin::{Beginning, Begun};
 use super::job::Job;
 use super::record::ContainerRecord;
 use super::state;
 use super::watch::{Heard, Watch};
-use super::{drained, logs, probe};
+use super::{drained, hooks, logs, probe};
 use crate::docker::{Class, Docker, Failure};
 use crate::sys::fd::wall_us;
 use crate::task::outcome::Outcome;
@@ -285,7 +285,7 @@ impl Live {
         self.record = self.record.ended(&outcome, at);
         self.save().await;
         let Job { ground, run, spec, container } = &self.job;
-        begin::hooks(ground, *run, spec, container).after(&spec.after).await;
+        hooks::hooks(ground, *run, spec, container).after(&spec.after).await;
         self.job.report(RunReport::Exited(outcome)).await;
     }
 }

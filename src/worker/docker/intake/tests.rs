@@ -328,6 +328,41 @@ proptest! {
 }
 
 #[test]
+fn pieces_of_a_line_stay_together_whatever_the_clock_says() {
+    let mut world = World::new(Since::Each);
+    world.step(&Step::Write { stderr: false, len: 2 * CUT + 1, after: 0 });
+    world.deliver(1);
+    // What is still to come of the line seems to be younger than the next start.
+    world.step(&Step::SetBack(1));
+    world.step(&Step::Restart { drained: false, unfinished: false });
+    world.deliver(usize::MAX);
+    world.flush();
+    assert_eq!(world.seen(), world.expected);
+}
+
+#[test]
+fn what_the_set_back_clock_saw_is_asked_for_although_old_lines_came_last() {
+    let mut world = World::new(Since::Each);
+    let line = || Step::Write { stderr: false, len: 10, after: 1_000_000 };
+    world.step(&line());
+    world.deliver(usize::MAX);
+    world.flush();
+    // Nobody reads what comes, and an hour goes by between the old clock's lines and the new one's.
+    world.step(&line());
+    world.step(&Step::SetBack(3_600_000));
+    world.step(&line());
+    world.step(&line());
+    world.deliver(1);
+    world.flush();
+    world.kill(None);
+    world.deliver(usize::MAX);
+    world.flush();
+    let texts =
+        |lines: [Vec<(u64, String)>; 2]| lines.map(|of| of.into_iter().map(|(_, text)| text).collect::<Vec<_>>());
+    assert_eq!(texts(world.seen()), texts(world.expected.clone()));
+}
+
+#[test]
 fn what_the_engine_tells_twice_is_taken_once() {
     let mut world = World::new(Since::Each);
     for n in 0..20 {
