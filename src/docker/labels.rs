@@ -10,6 +10,8 @@ pub const INSTANCE: &str = "orchestra.instance";
 pub const RUN: &str = "orchestra.run";
 /// Equal settings: the container may be kept.
 pub const SETTINGS: &str = "orchestra.settings";
+/// The service an image was made for.
+pub const SERVICE: &str = "orchestra.service";
 /// The volume's name in the file: `pgdata`.
 pub const VOLUME: &str = "orchestra.volume";
 

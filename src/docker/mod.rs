@@ -8,9 +8,11 @@ mod credentials;
 mod exec;
 pub mod failure;
 mod find;
+mod images;
 pub mod labels;
 mod pull;
 mod stores;
+pub mod tar;
 #[cfg(test)]
 pub(crate) mod testing;
 mod words;
@@ -20,5 +22,6 @@ pub use containers::{Kept, Volumes, image_of_data};
 pub use exec::{Exec, ExecSpec};
 pub use failure::{Class, Failure};
 pub use find::Address;
+pub use images::MadeImage;
 pub use pull::{Progress, Pulling};
 pub use stores::{Network, Volume};
