@@ -10,11 +10,12 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::begin::{self, Beginning, Begun};
+use super::own::Made;
 use super::record::ContainerRecord;
 use super::state::{self, State};
 use super::watch::{Heard, Watch};
 use super::{Ground, drained, logs, probe};
-use crate::docker::{Class, Docker, Failure};
+use crate::docker::{Class, Docker, Failure, Volumes};
 use crate::sys::fd::wall_us;
 use crate::task::container::ContainerSpec;
 use crate::task::id::RunId;
@@ -38,9 +39,38 @@ pub(super) struct Job {
     pub(super) run: RunId,
     pub(super) spec: Arc<RunSpec>,
     pub(super) container: Arc<ContainerSpec>,
+    /// What its binary is made of, where that is ours.
+    pub(super) artifact: Option<String>,
 }
 
 impl Job {
+    /// The image of ours that it runs.
+    fn made(&self) -> Option<Made<'_>> {
+        let program = self.container.program.as_ref()?;
+        Some(Made { service: &self.spec.instance.service, container: &self.container, program })
+    }
+
+    /// The image of the binary as it is now, where that is newer: whoever makes room for it shall not be away while it is made.
+    async fn prepare(&self, docker: &Docker) {
+        if let Some(made) = self.made() {
+            // Where it cannot be made, whoever starts says so.
+            drop(made.ensure(&self.ground, docker, self.run).await);
+        }
+    }
+
+    /// A container of ours that has ended is of no more use, and its image is not where a newer one is there.
+    async fn clean(&self, docker: &Docker, container: &str) {
+        let Some(made) = self.made() else { return };
+        let cleaned = async {
+            docker.remove_container(container, Volumes::Remove).await?;
+            made.sweep(&self.ground, docker).await
+        };
+        if let Err(failure) = cleaned.await {
+            // The next start finds it by its labels, and replaces it.
+            self.note(format!("something of it is left in the engine: {failure}")).await;
+        }
+    }
+
     pub(super) async fn report(&self, report: RunReport) {
         self.ground.report(self.run, report).await;
     }
@@ -56,7 +86,8 @@ impl Job {
 
 /// Starts an instance and follows it to its end.
 pub(super) async fn start(job: Job, mut signals: mpsc::Receiver<Signal>) {
-    let beginning = Beginning { ground: &job.ground, run: job.run, spec: &job.spec, container: &job.container };
+    let Job { ground, run, spec, container, artifact } = &job;
+    let beginning = Beginning { ground, run: *run, spec, container, artifact: artifact.as_deref() };
     let begun = tokio::select! {
         begun = beginning.run() => begun,
         () = super::told_to_end(&mut signals) => {
@@ -312,7 +343,8 @@ impl Live {
         self.job.note(format!("somebody started its container `{}` anew", self.record.name)).await;
         self.job.report(RunReport::Ready(false)).await;
         let now = begin::describe(&self.docker, self.job.run, &self.job.spec, &self.job.container, facts);
-        self.record = ContainerRecord { stopping: self.record.stopping, settings: self.record.settings.clone(), ..now };
+        let (settings, artifact) = (self.record.settings.clone(), self.record.artifact.clone());
+        self.record = ContainerRecord { stopping: self.record.stopping, settings, artifact, ..now };
         self.save().await;
         self.tell_started(facts).await;
     }
@@ -335,13 +367,16 @@ impl Live {
 
     async fn obey(&mut self, signal: Signal) {
         match signal {
-            // There is no debugger in it that we know of.
-            Signal::Stop { grace, spare: _ } => {
+            // There is no debugger in it that we know of: who spares one makes room for newer code.
+            Signal::Stop { grace, spare } => {
                 let grace = grace.unwrap_or(self.job.spec.stop.grace);
                 self.record.stopping = true;
                 self.save().await;
                 self.end_probe();
-                self.end(grace);
+                match spare {
+                    true => self.make_room(grace),
+                    false => self.end(grace),
+                }
             }
             Signal::Kill => {
                 self.end_probe();
@@ -357,6 +392,15 @@ impl Live {
 
     /// Begins to end it; a shorter grace than before hastens.
     fn end(&mut self, grace: Duration) {
+        self.end_after(grace, None);
+    }
+
+    /// The same for newer code, once the image of that is there.
+    fn make_room(&mut self, grace: Duration) {
+        self.end_after(grace, Some(self.job.clone()));
+    }
+
+    fn end_after(&mut self, grace: Duration, prepared: Option<Job>) {
         let hastens = self.told.is_none_or(|told| grace < told) || self.ending.is_none();
         if !hastens {
             return;
@@ -364,6 +408,9 @@ impl Live {
         self.told = Some(grace);
         let (docker, container, paused) = (self.docker.clone(), self.record.container.clone(), self.paused);
         self.ending = Some(Box::pin(async move {
+            if let Some(job) = prepared {
+                job.prepare(&docker).await;
+            }
             if paused {
                 // It hears nothing while it is paused; one that is not any more is fine.
                 drop(docker.unpause(&container).await);
@@ -403,7 +450,10 @@ impl Live {
         let at = outcome.ended_us.unwrap_or_else(wall_us);
         self.record = self.record.ended(&outcome, at);
         self.save().await;
-        let Job { ground, run, spec, container } = &self.job;
+        if !outcome.lost {
+            self.job.clean(&self.docker, &self.record.container).await;
+        }
+        let Job { ground, run, spec, container, artifact: _ } = &self.job;
         begin::hooks(ground, *run, spec, container).after(&spec.after).await;
         self.job.report(RunReport::Exited(outcome)).await;
     }
