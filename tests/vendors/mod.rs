@@ -8,6 +8,7 @@ mod exec;
 mod kill;
 mod names;
 mod pull;
+mod run_in;
 mod shop;
 mod start;
 
