@@ -12,6 +12,7 @@ use super::wire;
 use crate::error::{Error, Kind};
 use crate::project::Project;
 use crate::project::file::Strays;
+use crate::services::spec::RunIn;
 use crate::store::intent;
 use crate::strays::Stray;
 use crate::supervisor::snapshot::{BuildView, ExitView, InstanceView, Rerun, ServiceView, Settled, Shown};
@@ -74,6 +75,7 @@ pub fn request(ask: Ask, from: &wire::Request) -> Result<Request, Error> {
         select: from.select.clone(),
         env: entries(&from.caller.env)?,
         caller: spec::Caller { umask: from.caller.umask & 0o777, nofile: from.caller.nofile },
+        engine_arch: from.caller.engine_arch.clone().filter(|arch| is_arch(arch)),
         config: from.config.as_ref().map(Into::into),
         trust: from.trust,
         pid: from.caller.pid,
@@ -102,10 +104,16 @@ fn start_flags(from: &wire::Request) -> Result<StartFlags, Error> {
             .map(|(name, cover)| Ok((service_name(name)?, self::cover(cover)?)))
             .collect::<Result<_, Error>>()?,
         debug: flags.debug.iter().map(|name| service_name(name)).collect::<Result<_, Error>>()?,
+        run_in: flags.run_in.as_deref().map(run_in).transpose()?,
         port_offset: flags.port_offset,
         rerun: flags.rerun,
         test: flags.test,
     })
+}
+
+fn run_in(word: &str) -> Result<RunIn, Error> {
+    RunIn::parse(word)
+        .ok_or_else(|| Error::usage(format!("`in` is `docker` or `process`, and not `{}`", word.escape_debug())))
 }
 
 fn cover(from: &wire::Cover) -> Result<intent::Cover, Error> {
@@ -123,6 +131,11 @@ fn scales(from: &wire::Request) -> Result<BTreeMap<ServiceName, Option<u32>>, Er
 fn signal(from: &wire::Request) -> Result<i32, Error> {
     // Real-time signals included; 0 would only ask whether the group is there.
     from.signal.filter(|n| (1..=64).contains(n)).ok_or_else(|| Error::usage("`signal` must be a number from 1 to 64"))
+}
+
+/// A word that `GOARCH` may be.
+fn is_arch(arch: &str) -> bool {
+    !arch.is_empty() && arch.len() < 32 && arch.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// Folds a name, or says that it cannot be one.

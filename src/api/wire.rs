@@ -197,6 +197,9 @@ pub struct Caller {
     /// The pid of the command: neither it nor what it runs under is ever taken for a stray.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
+    /// The architecture of its Docker engine, as Go calls it, where something shall run there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine_arch: Option<String>,
 }
 
 /// A request that changes something: `POST /v1/<verb>` with verb `start stop restart build scale kill`; answers with a stream of [`Progress`], one JSON
@@ -317,6 +320,9 @@ pub struct StartFlags {
     /// Services to build so that they count which of their statements run; not kept by the next `start`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub cover: BTreeMap<String, Cover>,
+    /// Where to run Go services instead of where their files say: `docker` or `process`; left out: as it is.
+    #[serde(default, rename = "in", skip_serializing_if = "Option::is_none")]
+    pub run_in: Option<String>,
     /// Added to every fixed host port.
     #[serde(default)]
     pub port_offset: Option<i32>,

@@ -25,11 +25,11 @@ pub(super) async fn anything_lives(output: &Output, home: &Home) -> bool {
     survey.found.iter().any(|found| found.live) || !alone::running(home, engine_of(home).as_ref()).await.is_nothing()
 }
 
-/// Where containers of a project may run although no record says so: with the engine of whoever asks, where the project has vendors.
+/// Where containers of a project may run although no record says so: with the engine of whoever asks, where the project has vendors, or services in containers.
 fn engine_of(home: &Home) -> Option<Environment> {
     let options = LoadOptions { config: None, trust: true };
     let project = load::load(&home.root, &options).ok()?;
-    (!project.vendors.is_empty()).then(|| std::env::vars_os().collect())
+    (!project.vendors.is_empty() || project.runs_in_docker()).then(|| std::env::vars_os().collect())
 }
 
 fn tell(output: &Output, home: &Home, aside: &[PathBuf]) {

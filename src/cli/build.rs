@@ -23,7 +23,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let place = context.place()?;
     let project = context.load(&place)?;
     check(&project, &args.select.all())?;
-    let asked = request::of(context, &place, args.select.all());
+    let mut asked = request::of(context, &place, args.select.all());
+    asked.caller.engine_arch = request::engine_arch(context, &place, &project, None);
     hooks::around(&context.output, &place, Some(&project), "build", || {
         context.wait(once(context, &place, Ask::Build, &asked))
     })

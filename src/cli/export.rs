@@ -52,7 +52,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     hooks::around(&context.output, &place, Some(&project), "export", || {
         let variables = hooks::with_input(&place, &project, "export", &[], |input| match &of {
             None => project.own_environment(input),
-            Some(instance) => project.environment(input, instance),
+            Some(instance) => project.environment_here(input, instance),
         })?;
         if context.output.is_json() {
             let set = variables.iter().filter(|(_, v)| v.origin != crate::config::env::Origin::Caller);

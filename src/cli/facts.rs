@@ -41,7 +41,7 @@ pub(super) fn doctor(context: &Context, args: &DoctorArgs) -> Result<(), Error> 
 
 fn learn(facts: &mut Facts, project: &Project) {
     facts.warnings = project.warnings.iter().map(ToString::to_string).collect();
-    facts.vendors = !project.vendors.is_empty();
+    facts.vendors = !project.vendors.is_empty() || project.runs_in_docker();
     facts.limited = project.services.values().any(|s| s.config.resources.limit_anything());
     facts.instances = project.services.values().map(|s| s.config.scale).sum();
     let builds = project.services.values().filter(|s| matches!(s.config.program, Program::Go(_)));

@@ -74,6 +74,7 @@ pub(super) fn with_input<T>(
         env: std::env::vars_os().collect(),
         caller: Caller { umask: request::mask(), nofile: None },
         command: command.to_owned(),
+        engine_arch: None,
     };
     let mut ports = PortBook::open(&place.home.state(), project)?;
     let mut input = ResolveInput {

@@ -1,10 +1,15 @@
 //! What the caller of a command has, put into a request: environment, mask, limits.
 
+use std::time::Duration;
+
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::{Mode, umask};
 
 use super::context::{Context, Place};
 use crate::api::{convert, wire};
+use crate::docker::Docker;
+use crate::project::Project;
+use crate::services::spec::RunIn;
 use crate::sys::process::MARKER;
 
 /// A request with everything its caller had. Must be called before there are other threads: the mask can be read only by setting it.
@@ -28,7 +33,23 @@ fn caller() -> wire::Caller {
         umask: mask(),
         nofile: getrlimit(Resource::RLIMIT_NOFILE).ok(),
         pid: Some(std::process::id()),
+        engine_arch: None,
     }
+}
+
+/// The engine is asked so long who it is.
+const HELLO: Duration = Duration::from_secs(2);
+
+/// The architecture that services in containers are built for: that of the caller's engine. Nothing where there are none, by the files and by what was
+/// `said` with `--in`, or where nobody answers.
+pub(super) fn engine_arch(context: &Context, place: &Place, project: &Project, said: Option<&str>) -> Option<String> {
+    if said != Some(RunIn::Docker.word()) && !project.runs_in_docker() {
+        return None;
+    }
+    let env = super::vendors::environment(place, Some(project)).ok()?;
+    let asked = async { Ok(tokio::time::timeout(HELLO, Docker::connect(&env)).await) };
+    let docker = context.wait(asked).ok()?.ok()?.ok()?;
+    Some(docker.arch().to_owned()).filter(|arch| !arch.is_empty())
 }
 
 /// The file mode creation mask.

@@ -24,6 +24,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     let project = context.load(&place)?;
     check(&project, &args.select.all())?;
     let mut asked = request::of(context, &place, args.select.all());
+    asked.caller.engine_arch = request::engine_arch(context, &place, &project, None);
     asked.strays = strays::ask(context, &place, &project, &asked.select)?;
     hooks::around(&context.output, &place, Some(&project), "restart", || {
         context.wait(start::converge(context, &place, Ask::Restart, &asked, args.stay))

@@ -39,6 +39,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     check(&project, &names)?;
     let mut asked = request::of(context, &place, names);
     asked.scale = args.scale.iter().cloned().collect::<BTreeMap<_, _>>();
+    asked.caller.engine_arch = request::engine_arch(context, &place, &project, None);
     hooks::around(&context.output, &place, Some(&project), "scale", || {
         context.wait(build::once(context, &place, Ask::Scale, &asked))
     })

@@ -61,6 +61,9 @@ pub(super) struct Args {
     /// Build this service for a debugger and run it below `dlv`, on a port of its own, until it is stopped; may be given again
     #[arg(long, value_name = "S")]
     debug: Vec<String>,
+    /// Run Go services in containers of minimal images, or as processes, whatever their files say, until they are stopped
+    #[arg(long = "in", value_name = "WHERE", value_parser = ["docker", "process"])]
+    run_in: Option<String>,
     /// Added to every fixed host port
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     port_offset: Option<i32>,
@@ -94,10 +97,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
         race: args.race,
         debug: args.debug.clone(),
         cover: BTreeMap::new(),
+        run_in: args.run_in.clone(),
         port_offset: args.port_offset,
         rerun: args.rerun,
         test: args.test,
     };
+    asked.caller.engine_arch = request::engine_arch(context, &place, &project, args.run_in.as_deref());
     asked.strays = strays::ask(context, &place, &project, &asked.select)?;
     let profiles = project.profiles(&args.profile, &std::env::vars_os().collect::<Vec<_>>());
     let chosen = select_with(&project, &asked.select, &profiles)?.names;

@@ -168,6 +168,7 @@ fn stop(grace: Option<std::time::Duration>) -> Request {
         select: Vec::new(),
         env: std::env::vars_os().collect(),
         caller: Caller { umask: super::request::mask(), nofile: None },
+        engine_arch: None,
         config: None,
         trust: false,
         pid: None,

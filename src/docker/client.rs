@@ -35,6 +35,7 @@ struct Facts {
     address: Address,
     api: (usize, usize),
     version: String,
+    arch: String,
 }
 
 impl Docker {
@@ -75,6 +76,11 @@ impl Docker {
     /// Its own version, `20.10.24`.
     pub fn version(&self) -> &str {
         &self.facts.version
+    }
+
+    /// The architecture of its machine, as Go calls it; empty where it does not say.
+    pub fn arch(&self) -> &str {
+        &self.facts.arch
     }
 
     /// For streams (logs, statistics, events), whose length nobody can bound: only the head of the answer is.
@@ -141,7 +147,8 @@ async fn reach(candidate: &Candidate) -> Result<Docker, Failure> {
         let message = format!("`{address}` does not answer like a Docker engine");
         return Err(Failure::new(Class::BadAddress, message, "is DOCKER_HOST right?"));
     };
-    let facts = Facts { address: address.clone(), api, version: version.version.unwrap_or_default() };
+    let (version, arch) = (version.version.unwrap_or_default(), version.arch.unwrap_or_default());
+    let facts = Facts { address: address.clone(), api, version, arch };
     Ok(Docker { engine, facts: Arc::new(facts) })
 }
 

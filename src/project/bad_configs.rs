@@ -29,8 +29,8 @@ fn resolve(project: &Project) -> Vec<Problem> {
     let home =
         Home { root: project.root.clone(), dot: project.root.join(".orchestra"), runtime: project.root.join("run") };
     let services: Vec<ServiceName> = project.names().cloned().collect();
-    let caller =
-        CallerEnv { env: Vec::new(), caller: Caller { umask: 0o022, nofile: None }, command: "start".to_owned() };
+    let caller = Caller { umask: 0o022, nofile: None };
+    let caller = CallerEnv { env: Vec::new(), caller, command: "start".to_owned(), engine_arch: None };
     let mut input = ResolveInput {
         home: &home,
         services: &services,

@@ -33,6 +33,15 @@ pub struct Build {
     env: BTreeMap<OsString, OsString>,
 }
 
+/// What a build is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be run, where the service runs.
+    Run,
+    /// To be tested, on this machine.
+    Test,
+}
+
 /// What the command line adds to a build.
 #[derive(Clone, Debug, Default)]
 pub struct Extra {
@@ -44,8 +53,14 @@ pub struct Extra {
     pub cover: Option<Cover>,
 }
 
-/// The build of a service; `None` where it runs another program.
-pub fn of(config: &ServiceConfig, layers: &Layers<'_>, extra: &Extra) -> Result<Option<Build>, Vec<Problem>> {
+/// The build of a service; `None` where it runs another program. With an architecture it is one for a container of that: Linux, and without cgo unless
+/// some file says otherwise, since an empty image has no C library.
+pub fn of(
+    config: &ServiceConfig,
+    layers: &Layers<'_>,
+    extra: &Extra,
+    arch: Option<String>,
+) -> Result<Option<Build>, Vec<Problem>> {
     let Program::Go(package) = &config.program else { return Ok(None) };
     let mut problems = Vec::new();
     let ldflags = match config.build.ldflags.as_ref().map(|template| layers.fill_text(template)) {
@@ -72,6 +87,14 @@ pub fn of(config: &ServiceConfig, layers: &Layers<'_>, extra: &Extra) -> Result<
     };
     if !problems.is_empty() {
         return Err(problems);
+    }
+    if let Some(arch) = arch {
+        let in_files = |variable: &Variable| !matches!(variable.origin, Origin::Caller | Origin::Found);
+        env.insert("GOOS".into(), "linux".into());
+        env.entry("GOARCH".into()).or_insert_with(|| arch.into());
+        if !relevant.get(OsStr::new("CGO_ENABLED")).is_some_and(in_files) {
+            env.entry("CGO_ENABLED".into()).or_insert_with(|| "0".into());
+        }
     }
     let (dir, package) = match package_folder(&config.folder, &package.value) {
         Package::Folder(folder) => (folder, ".".to_owned()),

@@ -20,9 +20,13 @@ pub fn all(project: &Project, known: Option<&BTreeSet<ServiceName>>, reader: &mu
     for service in project.services.values() {
         paths(project, &service.config, reader);
         probes(&service.config, reader);
-        if service.config.run_in == RunIn::Docker {
-            let message = format!("`run_in: docker` is not there yet: `{}` runs as a process", service.config.name);
-            reader.push(Problem::at(&service.config.place, message).warning());
+        if let (RunIn::Docker, Program::Command(_)) = (service.config.run_in, &service.config.program) {
+            let message = format!(
+                "`run_in: docker` runs a Go program that orchestra builds, and `{}` is a `command:`",
+                service.config.name
+            );
+            let hint = "`run_in: process`, or a section of `vendors:` with an image that holds the program";
+            reader.push(Problem::at(&service.config.place, message).hint(hint));
         }
     }
     circles(project, reader);

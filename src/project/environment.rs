@@ -35,12 +35,39 @@ pub struct Shared {
     project_file: Layer,
     project: Layer,
     callers: Vec<OfCaller>,
-    /// Addresses of services and vendors, by whose they are.
-    pub found: BTreeMap<ServiceName, Vec<(OsString, OsString)>>,
-    found_layer: Layer,
-    /// The same, sorted by the name of the variable: one list for every instance.
-    found_sorted: Arc<Vec<Pair>>,
+    here: Found,
+    inside: Found,
     color: Layer,
+}
+
+/// Where something runs: addresses differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Side {
+    /// On this machine.
+    #[default]
+    Here,
+    /// In a container on the project's network.
+    Inside,
+}
+
+/// Addresses of services and vendors, by whose they are.
+pub type Addresses = BTreeMap<ServiceName, Vec<(OsString, OsString)>>;
+
+/// The addresses of everything with a port, seen from one side.
+#[derive(Debug, Default)]
+struct Found {
+    by_name: Addresses,
+    layer: Layer,
+    /// The same, sorted by the name of the variable: one list for every instance.
+    sorted: Arc<Vec<Pair>>,
+}
+
+impl Found {
+    fn new(by_name: Addresses) -> Found {
+        let sorted: BTreeMap<OsString, OsString> = by_name.values().flatten().cloned().collect();
+        let layer = by_name.values().flat_map(|pairs| env::exact(pairs)).collect();
+        Found { by_name, layer, sorted: Arc::new(sorted.into_iter().collect()) }
+    }
 }
 
 /// The layers of one caller.
@@ -74,36 +101,48 @@ impl Shared {
             project_file: layer(&project.file_env),
             project: layer(&project.section.env),
             callers,
-            found: BTreeMap::new(),
-            found_layer: Layer::new(),
-            found_sorted: Arc::default(),
+            here: Found::default(),
+            inside: Found::default(),
             color: [one("CLICOLOR_FORCE"), one("FORCE_COLOR")].into(),
         }
     }
 
-    /// Tells the addresses of everything with a port.
-    pub fn publish(&mut self, found: BTreeMap<ServiceName, Vec<(OsString, OsString)>>) {
-        let sorted: BTreeMap<OsString, OsString> = found.values().flatten().cloned().collect();
-        self.found_sorted = Arc::new(sorted.into_iter().collect());
-        self.found_layer = found.values().flat_map(|pairs| env::exact(pairs)).collect();
-        self.found = found;
+    /// Tells the addresses of everything with a port: as this machine finds it, and as a container does.
+    pub fn publish(&mut self, here: Addresses, inside: Addresses) {
+        (self.here, self.inside) = (Found::new(here), Found::new(inside));
+    }
+
+    fn found(&self, side: Side) -> &Found {
+        match side {
+            Side::Here => &self.here,
+            Side::Inside => &self.inside,
+        }
+    }
+
+    /// How one is found.
+    pub fn addresses(&self, of: &ServiceName, side: Side) -> Option<&Vec<(OsString, OsString)>> {
+        self.found(side).by_name.get(of)
     }
 
     /// The whole environment: an instance's own variables and the addresses among them. In a big project there are thousands of addresses, which is
     /// why they do not go through the layers once per instance, and are not copied for each.
-    pub fn with_addresses(&self, own: BTreeMap<OsString, Variable>) -> Environment {
+    pub fn with_addresses(&self, own: BTreeMap<OsString, Variable>, side: Side) -> Environment {
         let own = own.into_iter().map(|(key, variable)| (key, variable.value)).collect();
-        Environment::new(own, self.found_sorted.clone())
+        Environment::new(own, self.found(side).sorted.clone())
     }
 
     /// The layers of the project alone, as `export` and the hooks of commands see them.
     pub fn of_project(&self, caller: &Arc<CallerEnv>) -> Layers<'_> {
+        self.seen_from(Side::Here, caller)
+    }
+
+    fn seen_from(&self, side: Side, caller: &Arc<CallerEnv>) -> Layers<'_> {
         let mut layers = Layers::default();
         let caller = self.callers.iter().find(|known| Arc::ptr_eq(&known.who, caller));
         if let Some(caller) = caller {
             layers.push(Origin::Caller, &caller.env);
         }
-        layers.push(Origin::Found, &self.found_layer);
+        layers.push(Origin::Found, &self.found(side).layer);
         layers.push(Origin::ProjectFile, &self.project_file);
         layers.push(Origin::Project, &self.project);
         if let Some(caller) = caller {
@@ -112,9 +151,14 @@ impl Shared {
         layers
     }
 
-    /// All layers of a service but what orchestra sets for the instance.
-    pub fn of_service<'a>(&'a self, service: &Service, own: &'a OfService, caller: &Arc<CallerEnv>) -> Layers<'a> {
-        let mut layers = self.of_project(caller);
+    /// All layers of a service, as one side sees it, but what orchestra sets for the instance.
+    pub fn of_service<'a>(
+        &'a self,
+        service: &Service,
+        own: &'a OfService,
+        (caller, side): (&Arc<CallerEnv>, Side),
+    ) -> Layers<'a> {
+        let mut layers = self.seen_from(side, caller);
         if service.config.color {
             layers.insert_below(Origin::Found, Origin::Color, &self.color);
         }
@@ -210,8 +254,16 @@ pub fn addresses(name: &ServiceName, host: &str, ports: &[Port]) -> Vec<(OsStrin
     out.into_iter().map(|(key, value)| (key.into(), value.into())).collect()
 }
 
+/// How the containers of services find this machine.
+pub const GATEWAY: &str = "host.docker.internal";
+
+/// How an instance that runs in a container is found on the project's network. No service can be called so.
+pub fn alias(service: &ServiceName, number: u32) -> String {
+    format!("{service}.{number}")
+}
+
 /// What orchestra sets for one instance. `all` are the ports of every instance, by number from 1.
-pub fn own(project: &Project, service: &ServiceName, instance: u32, all: &[Vec<Port>]) -> Layer {
+pub fn own(project: &Project, service: &ServiceName, instance: u32, all: &[Vec<Port>], side: Side) -> Layer {
     let index = instance.max(1) - 1;
     let ports = all.get(index as usize).map(Vec::as_slice).unwrap_or_default();
     let mut pairs = vec![
@@ -224,8 +276,13 @@ pub fn own(project: &Project, service: &ServiceName, instance: u32, all: &[Vec<P
     pairs.extend(main_port(ports).map(|port| ("PORT".to_owned(), port.number.to_string())));
     for (index, port) in ports.iter().enumerate() {
         let key = port_key(&port.name);
+        let host = |number: u32| match side {
+            Side::Here => LOCAL.to_owned(),
+            Side::Inside => alias(service, number),
+        };
+        let peers = all.iter().zip(1..);
         let peers: Vec<String> =
-            all.iter().filter_map(|ports| Some(format!("127.0.0.1:{}", ports.get(index)?.number))).collect();
+            peers.filter_map(|(ports, n)| Some(format!("{}:{}", host(n), ports.get(index)?.number))).collect();
         pairs.push((format!("PORT_{key}"), port.number.to_string()));
         pairs.push((format!("{PEERS}{key}"), peers.join(",")));
     }

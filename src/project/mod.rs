@@ -3,6 +3,7 @@
 pub mod build;
 pub mod check;
 pub mod clashes;
+mod contained;
 mod containers;
 mod defaults;
 pub mod discover;
@@ -112,6 +113,8 @@ impl Project {
 
 #[cfg(test)]
 mod bad_configs;
+#[cfg(test)]
+mod contained_tests;
 #[cfg(test)]
 mod load_tests;
 #[cfg(test)]

@@ -9,15 +9,15 @@ use super::build::{self, Build};
 use super::check;
 use super::clashes::{self, Claim};
 use super::containers::part::{self as vendor_part, VendorPart};
-use super::environment::{self, BasePort, OfService, Shared};
+use super::environment::{self, BasePort, OfService, Shared, Side};
 use super::ports::AutoPorts;
 use super::probes::{Probes, default_probe};
-use super::{Project, Service, gate, settings};
+use super::{Project, Service, contained, gate, settings};
 use crate::config::env::{Layers, Origin, Variable};
 use crate::config::problem::{self, Problem};
 use crate::config::template::Template;
 use crate::services::dlv;
-use crate::services::spec::{ProbeConfig, Program, ServiceConfig};
+use crate::services::spec::{ProbeConfig, Program, RunIn, ServiceConfig};
 use crate::store::intent::Cover;
 use crate::sys::home::Home;
 use crate::task::environment::Environment;
@@ -33,6 +33,8 @@ pub struct CallerEnv {
     pub caller: Caller,
     /// The command they typed, whose section of the project's file holds: `start`, `restart`, …
     pub command: String,
+    /// The architecture of their Docker engine, as Go calls it; `None`: this machine's.
+    pub engine_arch: Option<String>,
 }
 
 /// What the command line says of a service, above its file.
@@ -48,6 +50,8 @@ pub struct Overrides {
     pub test: bool,
     /// Build for a debugger and run below it.
     pub debug: bool,
+    /// Instead of `run_in:`; what is no Go program is always a process.
+    pub run_in: Option<RunIn>,
     /// Build it to count which statements run, elsewhere than usual.
     pub cover: Option<Cover>,
     /// Instead of the project's.
@@ -77,7 +81,7 @@ impl Project {
     pub fn resolve(&self, input: &mut ResolveInput<'_>) -> Result<Vec<ServiceSpec>, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut resolver = Resolver::new(self, input, &mut problems);
-        resolver.find_builds(&mut problems);
+        resolver.find_builds(build::Purpose::Run, &mut problems);
         resolver.clashes(&mut problems);
         let mut out = Vec::new();
         for name in input.services.iter().filter(|name| self.contains(name)) {
@@ -91,16 +95,34 @@ impl Project {
         if problems.is_empty() { Ok(out) } else { Err(problems) }
     }
 
-    /// What an instance of a service finds in its environment, and where each variable comes from: for `why` and `export`.
+    /// What an instance of a service finds in its environment, and where each variable comes from: for `why`.
     pub fn environment(
         &self,
         input: &mut ResolveInput<'_>,
         of: &InstanceId,
     ) -> Result<BTreeMap<OsString, Variable>, Vec<Problem>> {
+        self.variables_of(input, of, None)
+    }
+
+    /// The same as if the instance were a process of this machine, wherever it runs: for `export`, and for tests, which run here.
+    pub fn environment_here(
+        &self,
+        input: &mut ResolveInput<'_>,
+        of: &InstanceId,
+    ) -> Result<BTreeMap<OsString, Variable>, Vec<Problem>> {
+        self.variables_of(input, of, Some(Side::Here))
+    }
+
+    fn variables_of(
+        &self,
+        input: &mut ResolveInput<'_>,
+        of: &InstanceId,
+        side: Option<Side>,
+    ) -> Result<BTreeMap<OsString, Variable>, Vec<Problem>> {
         let mut problems = Vec::new();
         let resolver = Resolver::new(self, input, &mut problems);
         match (resolver.parts.get(&of.service), resolver.vendors.get(&of.service)) {
-            (Some(part), _) => resolver.variables(part, of.number),
+            (Some(part), _) => resolver.variables(part, of.number, side.unwrap_or(part.side)),
             (None, Some(part)) => part.variables(&resolver.shared),
             (None, None) => Err(problems),
         }
@@ -121,6 +143,8 @@ impl Project {
 pub(super) struct Part<'a> {
     pub(super) service: &'a Service,
     wanted: bool,
+    /// Where it runs.
+    pub(super) side: Side,
     own: OfService,
     pub(super) caller: Arc<CallerEnv>,
     base: Vec<BasePort>,
@@ -153,13 +177,19 @@ impl<'a> Resolver<'a> {
     pub(super) fn new(project: &'a Project, input: &mut ResolveInput<'_>, problems: &mut Vec<Problem>) -> Resolver<'a> {
         let mut shared = Shared::new(project, input);
         let offset = input.port_offset.unwrap_or(project.port_offset);
-        let (mut parts, mut found) = (BTreeMap::new(), BTreeMap::new());
+        let mut parts = BTreeMap::new();
+        let (mut here, mut inside) = (BTreeMap::new(), BTreeMap::new());
         for (name, service) in &project.services {
             let wanted = input.services.contains(name);
             match part(service, wanted, &shared, offset, input) {
                 Ok(part) => {
                     let ports = part.ports.first().map_or(&[][..], Vec::as_slice);
-                    found.insert(name.clone(), environment::addresses(name, environment::LOCAL, ports));
+                    here.insert(name.clone(), environment::addresses(name, environment::LOCAL, ports));
+                    let host = match part.side {
+                        Side::Here => environment::GATEWAY,
+                        Side::Inside => name.as_str(),
+                    };
+                    inside.insert(name.clone(), environment::addresses(name, host, ports));
                     parts.insert(name.clone(), part);
                 }
                 // Others only lack its address.
@@ -172,14 +202,16 @@ impl<'a> Resolver<'a> {
             let wanted = input.services.contains(name);
             match vendor_part::part(vendor, wanted, &shared, offset, input) {
                 Ok(part) => {
-                    found.insert(name.clone(), environment::addresses(name, part.host(), &part.ports));
+                    here.insert(name.clone(), environment::addresses(name, part.host(), &part.ports));
+                    let (host, ports) = part.inside();
+                    inside.insert(name.clone(), environment::addresses(name, host, &ports));
                     vendors.insert(name.clone(), part);
                 }
                 Err(more) if wanted => problems.extend(more),
                 Err(_) => {}
             }
         }
-        shared.publish(found);
+        shared.publish(here, inside);
         Resolver {
             project,
             bin: input.home.bin(),
@@ -193,12 +225,13 @@ impl<'a> Resolver<'a> {
     }
 
     /// The builds of all services, also of those not wanted: the names of binaries do not depend on the selection.
-    pub(super) fn find_builds(&mut self, problems: &mut Vec<Problem>) {
+    pub(super) fn find_builds(&mut self, purpose: build::Purpose, problems: &mut Vec<Problem>) {
         let mut builds = BTreeMap::new();
         for (name, part) in &self.parts {
-            let own = environment::own(self.project, name, 1, &part.ports);
-            let layers = self.layers(part, &own);
-            match build::of(&part.service.config, &layers, &part.extra) {
+            let own = environment::own(self.project, name, 1, &part.ports, part.side);
+            let layers = self.layers(part, &own, part.side);
+            let arch = (part.side == Side::Inside && purpose == build::Purpose::Run).then(|| contained::arch(part));
+            match build::of(&part.service.config, &layers, &part.extra, arch) {
                 Ok(build) => builds.extend(build.map(|build| (name.clone(), build))),
                 Err(more) if part.wanted => problems.extend(more),
                 Err(_) => {}
@@ -208,15 +241,25 @@ impl<'a> Resolver<'a> {
         self.builds = builds;
     }
 
-    pub(super) fn layers<'s>(&'s self, part: &'s Part<'_>, own: &'s crate::config::env::Layer) -> Layers<'s> {
-        let mut layers = self.shared.of_service(part.service, &part.own, &part.caller);
+    pub(super) fn layers<'s>(
+        &'s self,
+        part: &'s Part<'_>,
+        own: &'s crate::config::env::Layer,
+        side: Side,
+    ) -> Layers<'s> {
+        let mut layers = self.shared.of_service(part.service, &part.own, (&part.caller, side));
         layers.push(Origin::Orchestra, own);
         layers
     }
 
-    fn variables(&self, part: &Part<'_>, instance: u32) -> Result<BTreeMap<OsString, Variable>, Vec<Problem>> {
-        let own = environment::own(self.project, &part.service.config.name, instance, &part.ports);
-        self.layers(part, &own).all()
+    pub(super) fn variables(
+        &self,
+        part: &Part<'_>,
+        instance: u32,
+        side: Side,
+    ) -> Result<BTreeMap<OsString, Variable>, Vec<Problem>> {
+        let own = environment::own(self.project, &part.service.config.name, instance, &part.ports, side);
+        self.layers(part, &own, side).all()
     }
 
     /// Two instances on one port, where at least one of them is wanted.
@@ -263,7 +306,7 @@ impl<'a> Resolver<'a> {
 
     pub(super) fn build(&self, part: &Part<'_>, build: &Build) -> Result<BuildSpec, Vec<Problem>> {
         let config = &part.service.config;
-        let own = environment::own(self.project, &config.name, 1, &part.ports);
+        let own = environment::own(self.project, &config.name, 1, &part.ports, part.side);
         let output = self.outputs.get(&build.key).unwrap_or(&config.name);
         Ok(BuildSpec {
             key: build.key.clone(),
@@ -271,7 +314,7 @@ impl<'a> Resolver<'a> {
             dir: build.dir.clone(),
             package: build.package.clone(),
             flags: build.flags.clone(),
-            env: build.env(&self.layers(part, &own))?,
+            env: build.env(&self.layers(part, &own, part.side))?,
             vet: build.vet,
             before: config.build.before.clone(),
             output: self.bin_of(part).join(output.as_str()),
@@ -284,13 +327,18 @@ impl<'a> Resolver<'a> {
         part.extra.cover.as_ref().map_or_else(|| self.bin.clone(), |cover| cover.bin(&self.state))
     }
 
+    /// Where it counts its statements, if it does.
+    pub(super) fn cover_data(&self, part: &Part<'_>) -> Option<PathBuf> {
+        part.extra.cover.as_ref().map(|cover| cover.data(&self.state, &part.service.config.name))
+    }
+
     fn run(&self, part: &Part<'_>, instance: u32, binary: Option<&Path>) -> Result<RunSpec, Vec<Problem>> {
         let config = &part.service.config;
-        let own = environment::own(self.project, &config.name, instance, &part.ports);
-        let layers = self.layers(part, &own);
+        let own = environment::own(self.project, &config.name, instance, &part.ports, part.side);
+        let layers = self.layers(part, &own, part.side);
         let mut own_variables = layers.some(&|origin, _| origin != Origin::Found)?;
-        if let Some(cover) = part.extra.cover.as_ref().filter(|_| binary.is_some()) {
-            let value = cover.data(&self.state, &config.name).into();
+        if let Some(data) = self.cover_data(part).filter(|_| binary.is_some()) {
+            let value = data.into();
             own_variables.insert("GOCOVERDIR".into(), Variable { origin: Origin::Orchestra, value });
         }
         let ports = part.ports.get(instance as usize - 1).cloned().unwrap_or_default();
@@ -334,9 +382,12 @@ impl<'a> Resolver<'a> {
             log_keep: self.project.logs.keep,
             settings: Settings(String::new()),
         };
-        let needed = config.needs.iter().filter_map(|need| self.shared.found.get(&need.service)).flatten();
+        let needed = config.needs.iter().filter_map(|need| self.shared.addresses(&need.service, part.side)).flatten();
         spec.settings = settings::of(&spec, config.color, &own_variables, needed);
-        spec.env = self.shared.with_addresses(own_variables);
+        match part.side {
+            Side::Here => spec.env = self.shared.with_addresses(own_variables, Side::Here),
+            Side::Inside => self.contain(part, &mut spec, own_variables)?,
+        }
         Ok(spec)
     }
 }
@@ -353,7 +404,8 @@ fn part<'a>(
     let overrides = input.overrides.get(name).unwrap_or(&none);
     let own = OfService::new(service, &overrides.env);
     let caller = input.callers.get(name).unwrap_or(&input.default_caller).clone();
-    let base = environment::base_ports(service, &shared.of_service(service, &own, &caller))?;
+    let side = contained::side(&service.config, overrides.run_in);
+    let base = environment::base_ports(service, &shared.of_service(service, &own, (&caller, side)))?;
     let scale = overrides.scale.unwrap_or(service.config.scale);
     let offset = overrides.port_offset.unwrap_or(offset);
     let mut ports = Vec::new();
@@ -365,8 +417,11 @@ fn part<'a>(
     }
     let tested = overrides.test || service.config.test.before_start;
     let extra = build::Extra { race: overrides.race, debug: overrides.debug, cover: overrides.cover.clone() };
+    if side == Side::Inside {
+        contained::check(&service.config, &extra)?;
+    }
     let debuggers = debuggers(&service.config, &extra, scale, input.auto_ports)?;
-    Ok(Part { service, wanted, own, caller, base, scale, tested, ports, extra, debuggers })
+    Ok(Part { service, wanted, side, own, caller, base, scale, tested, ports, extra, debuggers })
 }
 
 /// A port for each debugger: a free one that stays the same from run to run, so that clients find it again.

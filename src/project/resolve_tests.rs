@@ -67,6 +67,7 @@ impl Fleet {
             env: self.caller.clone(),
             caller: Caller { umask: 0o022, nofile: None },
             command: self.command.to_owned(),
+            engine_arch: Some("riscv64".to_owned()),
         };
         run(&mut ResolveInput {
             home: &home,
@@ -469,7 +470,8 @@ fn each_service_keeps_its_own_caller_and_command() {
     let project = fleet.load();
     let caller = |user: &str, command: &str| {
         let env = vec![("USER".into(), user.into()), ("CLICOLOR_FORCE".into(), "0".into())];
-        Arc::new(CallerEnv { env, caller: Caller { umask: 0o077, nofile: Some((1, 2)) }, command: command.to_owned() })
+        let caller = Caller { umask: 0o077, nofile: Some((1, 2)) };
+        Arc::new(CallerEnv { env, caller, command: command.to_owned(), engine_arch: None })
     };
     let specs = fleet.with(&[name("a"), name("b")], |input| {
         input.default_caller = caller("ann", "start");

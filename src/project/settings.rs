@@ -40,6 +40,18 @@ pub fn of<'a>(
     Settings(hash.hex())
 }
 
+/// The settings of a service's instance in a container: those it has as a process, and how its container is made.
+pub fn of_contained(as_process: &Settings, container: &ContainerSpec) -> Settings {
+    let ContainerSpec { mounts, published, network, extra_hosts, working_dir, stop_signal, program, .. } = container;
+    let args = program.iter().flat_map(|program| &program.args);
+    let hash = Hash::new()
+        .text("contained")
+        .text(&as_process.0)
+        .each(args, |hash, word| hash.text(word))
+        .text(&format!("{mounts:?} {published:?} {network:?} {extra_hosts:?} {working_dir:?} {stop_signal:?}"));
+    Settings(hash.hex())
+}
+
 /// The settings of a vendor: everything that makes its container, its probes and how it is ended. What is as it is by default is left out, so that
 /// a later binary, which knows of more, finds the same hash.
 pub fn of_container(spec: &RunSpec, container: &ContainerSpec) -> Settings {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
+use super::build::Purpose;
+use super::environment::Side;
 use super::resolve::{ResolveInput, Resolver};
 use super::{Project, check, environment, gate};
 use crate::config::env::Origin;
@@ -19,7 +21,7 @@ impl Project {
     pub fn tests(&self, input: &mut ResolveInput<'_>) -> Result<Vec<TestSpec>, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut resolver = Resolver::new(self, input, &mut problems);
-        resolver.find_builds(&mut problems);
+        resolver.find_builds(Purpose::Test, &mut problems);
         let mut out = Vec::new();
         for name in input.services.iter().filter(|name| self.services.contains_key(name)) {
             match resolver.test(name) {
@@ -38,7 +40,7 @@ impl Project {
         spec: &TestSpec,
     ) -> Result<Vec<(OsString, OsString)>, Vec<Problem>> {
         let of = InstanceId { service: spec.wanted.service.clone(), number: 1 };
-        let variables = self.environment(input, &of)?;
+        let variables = self.environment_here(input, &of)?;
         let mut all: BTreeMap<OsString, OsString> =
             variables.into_iter().map(|(key, variable)| (key, variable.value)).collect();
         let build = self.services.get(&of.service).map(|service| &service.config.build.env);
@@ -62,9 +64,9 @@ impl Resolver<'_> {
             (None, Program::Go(_)) => return Err(Vec::new()),
             (None, Program::Command(_)) if gomod::module_of(&folder).is_none() => return Ok(None),
             (None, Program::Command(_)) => {
-                let own = environment::own(self.project, name, 1, &part.ports);
+                let own = environment::own(self.project, name, 1, &part.ports, Side::Here);
                 let shared = self
-                    .layers(part, &own)
+                    .layers(part, &own, Side::Here)
                     .some(&|origin, _| !matches!(origin, Origin::Color | Origin::Found | Origin::Orchestra))?;
                 BuildSpec {
                     key: BuildKey(name.to_string()),

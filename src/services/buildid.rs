@@ -38,14 +38,18 @@ pub struct BuildInfo {
 
 /// What a binary is made of: the content part of its build id, or a hash of its bytes when it has none.
 pub fn artifact(path: &Path) -> Result<Artifact, PathError> {
-    let file = File::open(path).context("open", path)?;
-    if let Some(id) = build_id(&file)
+    artifact_of(&File::open(path).context("open", path)?).context("read", path)
+}
+
+/// The same of a file that is open.
+pub fn artifact_of(file: &File) -> io::Result<Artifact> {
+    if let Some(id) = build_id(file)
         && let Some((_, content)) = id.rsplit_once('/')
         && !content.is_empty()
     {
         return Ok(Artifact(content.to_owned()));
     }
-    hash(&file).map(Artifact).context("read", path)
+    hash(file).map(Artifact)
 }
 
 /// The whole build id of an executable: `action/main-action/main-content/content`.

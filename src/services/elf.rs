@@ -19,6 +19,8 @@ pub struct Piece {
 
 /// `PT_NOTE` of the segments.
 pub const NOTE: u32 = 4;
+/// `PT_INTERP` of the segments: a loader of shared libraries must be there.
+pub const LOADER: u32 = 3;
 
 /// An ELF file's header.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +30,7 @@ pub struct Elf {
     segments: (u64, u16, u16),
     sections: (u64, u16, u16),
     names: u16,
+    machine: u16,
 }
 
 impl Elf {
@@ -38,7 +41,14 @@ impl Elf {
         if &head[..4] != b"\x7fELF" {
             return None;
         }
-        let mut elf = Elf { wide: head[4] == 2, big: head[5] == 2, segments: (0, 0, 0), sections: (0, 0, 0), names: 0 };
+        let mut elf = Elf {
+            wide: head[4] == 2,
+            big: head[5] == 2,
+            segments: (0, 0, 0),
+            sections: (0, 0, 0),
+            names: 0,
+            machine: 0,
+        };
         let at = |offset, size| elf.number(&head, offset, size).unwrap_or(0);
         let short = |offset| at(offset, 2) as u16;
         let (segments, sections, names) = if elf.wide {
@@ -46,8 +56,23 @@ impl Elf {
         } else {
             ((at(28, 4), short(42), short(44)), (at(32, 4), short(46), short(48)), short(50))
         };
+        elf.machine = short(18);
         (elf.segments, elf.sections, elf.names) = (segments, sections, names);
         Some(elf)
+    }
+
+    /// What it runs on, as Go calls it; `None` for what is not known here.
+    pub fn arch(&self) -> Option<&'static str> {
+        Some(match (self.machine, self.big) {
+            (3, false) => "386",
+            (40, false) => "arm",
+            (62, false) => "amd64",
+            (183, false) => "arm64",
+            (243, false) => "riscv64",
+            (21, false) => "ppc64le",
+            (22, true) => "s390x",
+            _ => return None,
+        })
     }
 
     /// The number of `size` bytes at `offset`.

@@ -1,6 +1,7 @@
 //! Finds folders that hold a Go `main` package, without running `go`: from the package clauses and build constraints of the files in them.
 
 use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -99,7 +100,7 @@ fn is_source(name: &str) -> bool {
     let Some(before) = before else { return true };
     let has_more = parts.next().is_some();
     if ARCHES.contains(&last) {
-        return last == arch() && (!has_more || !SYSTEMS.contains(&before) || before == system());
+        return last == goarch() && (!has_more || !SYSTEMS.contains(&before) || before == system());
     }
     !SYSTEMS.contains(&last) || last == system()
 }
@@ -137,12 +138,22 @@ fn system() -> &'static str {
 }
 
 /// `GOARCH` of this machine.
-fn arch() -> &'static str {
+pub fn goarch() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
         "x86" => "386",
         other => other,
+    }
+}
+
+/// What is built for another machine, such as that of a container engine, is tested on this one.
+pub fn for_this_machine(env: &mut Vec<(OsString, OsString)>) {
+    let is_other = |(key, value): &(OsString, OsString)| {
+        key == "GOOS" && value != OsStr::new(system()) || key == "GOARCH" && value != OsStr::new(goarch())
+    };
+    if env.iter().any(is_other) {
+        env.retain(|(key, _)| key != "GOOS" && key != "GOARCH");
     }
 }
 
@@ -170,7 +181,7 @@ fn comments(text: &str) -> impl Iterator<Item = &str> {
 fn is_set(tag: &str) -> bool {
     let is_unix = system() != "windows" && system() != "plan9";
     tag == system()
-        || tag == arch()
+        || tag == goarch()
         || tag == "gc"
         || tag == "cgo"
         || (tag == "unix" && is_unix)
@@ -300,7 +311,7 @@ mod tests {
         let foreign = if system() == "linux" { "windows" } else { "linux" };
         assert!(is_source("main.go") && is_source("linux.go") && is_source("my_service.go"));
         assert!(!is_source("main_test.go") && !is_source("main.rs") && !is_source(&format!("x_{foreign}.go")));
-        assert!(is_source(&format!("x_{}_{}.go", system(), arch())) && !is_source("x_linux_mips.go"));
+        assert!(is_source(&format!("x_{}_{}.go", system(), goarch())) && !is_source("x_linux_mips.go"));
     }
 
     #[test]

@@ -312,3 +312,18 @@ pub enum RunIn {
     /// A minimal container.
     Docker,
 }
+
+impl RunIn {
+    /// Its word in files and on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            RunIn::Process => "process",
+            RunIn::Docker => "docker",
+        }
+    }
+
+    /// What a word means.
+    pub fn parse(word: &str) -> Option<RunIn> {
+        [RunIn::Process, RunIn::Docker].into_iter().find(|one| one.word() == word)
+    }
+}

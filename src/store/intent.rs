@@ -34,6 +34,12 @@ pub struct Intent {
     /// Built for a debugger and run below it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub debug: bool,
+    /// Where it runs instead of where its file says: `docker` or `process`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_in: Option<String>,
+    /// The architecture of that command's Docker engine, as Go calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine_arch: Option<String>,
     /// Built to count which of its statements run: until the next `start`, which is about something else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cover: Option<Cover>,
@@ -111,7 +117,8 @@ impl Intent {
 
     /// The same command of the same caller started both last.
     pub fn has_same_caller(&self, other: &Intent) -> bool {
-        (&self.command, self.umask, self.nofile, &self.env) == (&other.command, other.umask, other.nofile, &other.env)
+        (&self.command, self.umask, self.nofile, &self.engine_arch, &self.env)
+            == (&other.command, other.umask, other.nofile, &other.engine_arch, &other.env)
     }
 }
 

@@ -167,7 +167,7 @@ impl Files {
         let last = self.last.iter().find(|last| last.name == name.as_str());
         let in_container = |copy: &Copy| copy.instance.service == *name && copy.container.is_some();
         let contained = match project {
-            Some(project) if project.contains(name) => project.vendors.contains_key(name),
+            Some(project) if project.vendors.contains_key(name) => true,
             Some(_) | None => self.records.iter().any(in_container),
         };
         let unknown = if contained { Kind::Vendor } else { Kind::Service };

@@ -24,6 +24,7 @@ use tokio::task::JoinHandle;
 use crate::error::Error;
 use crate::scheduler::{Capability, Node};
 use crate::services::build;
+use crate::services::spec::RunIn;
 use crate::store::intent::Cover;
 use crate::store::last;
 use crate::strays::Hunts;
@@ -83,6 +84,8 @@ pub struct StartFlags {
     pub debug: BTreeSet<ServiceName>,
     /// Those to build so that they count which statements run.
     pub cover: BTreeMap<ServiceName, Cover>,
+    /// Where to run Go services instead of where their files say; `None` leaves it as it is.
+    pub run_in: Option<RunIn>,
     /// Added to every fixed host port.
     pub port_offset: Option<i32>,
     /// Build and swap at each save, or no longer; `None` leaves it as it is. It holds for what the selected depend on, too: an edit of a dependency is
@@ -103,6 +106,8 @@ pub struct Request {
     pub env: Vec<(OsString, OsString)>,
     /// The caller's umask and limits.
     pub caller: Caller,
+    /// The architecture of the caller's Docker engine, as Go calls it, where something shall run there.
+    pub engine_arch: Option<String>,
     /// The configuration file, where `-c` was given.
     pub config: Option<PathBuf>,
     /// Load a configuration owned by another user.

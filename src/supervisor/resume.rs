@@ -76,7 +76,7 @@ fn contained(record: ContainerRecord, boot: &str) -> Option<Copy> {
         boot_id: record.boot_id.clone(),
         exe: (0, 0),
         settings: record.settings.clone(),
-        artifact: None,
+        artifact: record.artifact.clone(),
         started_us: record.started_us,
         argv: Vec::new(),
         marker: String::new(),

@@ -52,6 +52,7 @@ impl Project {
             caller: Caller { umask: 0o22, nofile: None },
             config: None,
             trust: false,
+            engine_arch: None,
             pid: None,
             strays: Vec::new(),
         };

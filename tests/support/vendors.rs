@@ -100,6 +100,7 @@ impl Vendors {
                 ("container", &["ps", "-a", "--format", "{{.Names}}", "--filter"][..]),
                 ("volume", &["volume", "ls", "-q", "--filter"]),
                 ("network", &["network", "ls", "--format", "{{.Name}}", "--filter"]),
+                ("image", &["images", "--format", "{{.Repository}}:{{.Tag}}", "--filter"]),
             ] {
                 let found = self.engine.try_docker(&[list, &[filter.as_str()]].concat()).unwrap_or_default();
                 left.extend(found.lines().map(|name| [kind.to_owned(), name.to_owned()]));

@@ -8,6 +8,7 @@ mod exec;
 mod names;
 mod pull;
 mod remote;
+mod run_in;
 mod shop;
 mod start;
 

@@ -37,7 +37,7 @@ func run() error {
 		return err
 	}
 	defer bus.Close()
-	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", os.Getenv("PORT")))
+	listener, err := net.Listen("tcp", net.JoinHostPort(os.Getenv("HOST"), os.Getenv("PORT")))
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ pub struct Facts {
     pub problems: Vec<String>,
     /// What is strange in them.
     pub warnings: Vec<String>,
-    /// Whether it has vendors, so that Docker is needed.
+    /// Whether it has vendors, or services in containers, so that Docker is needed.
     pub vendors: bool,
     /// Folders of Go packages that are built.
     pub go_folders: Vec<PathBuf>,

@@ -48,6 +48,15 @@ struct Removed {
     containers: Vec<String>,
     networks: Vec<String>,
     volumes: Vec<String>,
+    /// Made by us for services, and made anew when they are needed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    images: Vec<String>,
+}
+
+impl Removed {
+    fn is_nothing(&self) -> bool {
+        [&self.containers, &self.networks, &self.volumes, &self.images].into_iter().all(Vec::is_empty)
+    }
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
@@ -103,6 +112,9 @@ impl Down<'_> {
             removed.containers.push(kept.name);
         }
         self.networks(&docker, root, &mut removed).await?;
+        if self.whose.is_all() {
+            self.images(&docker, root, &mut removed).await?;
+        }
         for name in doomed {
             docker.remove_volume(&name).await?;
             self.say("volume", &name);
@@ -110,7 +122,7 @@ impl Down<'_> {
         }
         match self.context.output.is_json() {
             true => self.context.output.json(&removed),
-            false if removed.containers.is_empty() && removed.networks.is_empty() && removed.volumes.is_empty() => {
+            false if removed.is_nothing() => {
                 self.context.output.note("note", "there was nothing to remove");
                 Ok(())
             }
@@ -232,6 +244,17 @@ impl Down<'_> {
             Ended::Over(done) => done,
             Ended::Interrupted(_) => Err(change::interrupted("stopped waiting; the stop goes on").hint("orchestra ps")),
         }
+    }
+
+    /// Images of services go where no container uses them.
+    async fn images(&self, docker: &Docker, root: &Path, removed: &mut Removed) -> Result<(), Error> {
+        for image in docker.made_images(root).await? {
+            if docker.remove_image(&image.name).await? {
+                self.say("image", &image.name);
+                removed.images.push(image.name);
+            }
+        }
+        Ok(())
     }
 
     /// The network goes with the last container of the project.

@@ -202,7 +202,7 @@ fn logs(context: &Context, asked: &Logs) -> Result<(), Error> {
 }
 
 /// The environment that says where the engine is: that of the caller below what the project's files set.
-fn environment(place: &Place, project: Option<&Project>) -> Result<Environment, Error> {
+pub(super) fn environment(place: &Place, project: Option<&Project>) -> Result<Environment, Error> {
     Ok(match project {
         Some(project) => hooks::environment(place, project, "vendors")?.into_iter().collect(),
         None => std::env::vars_os().collect(),

@@ -28,6 +28,7 @@ pub(in crate::project) struct VendorPart<'a> {
     pub(in crate::project) ports: Vec<Port>,
     pub(super) published: Vec<Published>,
     declared: Vec<PortConfig>,
+    network: Network,
 }
 
 /// The layers of one vendor.
@@ -121,6 +122,17 @@ impl VendorPart<'_> {
         }
     }
 
+    /// The address under which containers of services find it, and its ports there.
+    pub(in crate::project) fn inside(&self) -> (&str, Vec<Port>) {
+        let own = |(port, declared): (&Port, &PortConfig)| Port { number: declared.container, ..port.clone() };
+        match self.network {
+            Network::Project { .. } => {
+                (self.vendor.config.name.as_str(), self.ports.iter().zip(&self.declared).map(own).collect())
+            }
+            Network::Host | Network::None => (environment::GATEWAY, self.ports.clone()),
+        }
+    }
+
     pub(in crate::project) fn claims(&self) -> Vec<Claim> {
         let of = |(port, declared): (&Port, &PortConfig)| Claim {
             service: self.vendor.config.name.clone(),
@@ -181,7 +193,7 @@ pub(in crate::project) fn part<'a>(
     if network == Network::Host {
         published.clear();
     }
-    Ok(VendorPart { vendor, wanted, caller, layers, ports, published, declared })
+    Ok(VendorPart { vendor, wanted, caller, layers, ports, published, declared, network })
 }
 
 fn host_port(name: &ServiceName, port: &PortConfig, offset: i32, auto: &mut dyn AutoPorts) -> Result<u16, Problem> {

@@ -1,5 +1,6 @@
 //! Turns a request into what the engine understands: loads the project, selects, resolves, and writes down what is wanted before anything is done.
 
+mod contained;
 mod debugging;
 mod reload;
 mod requests;

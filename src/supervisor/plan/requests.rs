@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::resolve::From;
 use super::wanted::{desired_word, offset_of, remember_caller, remember_flags, remember_rerun, without_vendors};
-use super::{Plan, Planner, debugging};
+use super::{Plan, Planner, contained, debugging};
 use crate::config::suggest::nearest;
 use crate::error::{Error, Result};
 use crate::project::Project;
@@ -37,6 +37,7 @@ impl Planner {
         let reached = if flags.no_deps { chosen.clone() } else { with_needs(&project, &chosen) };
         let mut notes: Vec<String> = project.warnings.iter().map(ToString::to_string).collect();
         notes.extend(unknown_profiles(&project, &flags.profiles));
+        notes.extend(contained::check(&project, &chosen, (flags.run_in, is_named))?);
         let reached = match flags.no_vendors {
             true => without_vendors(&project, reached, "", &mut notes),
             false => reached,
@@ -60,21 +61,20 @@ impl Planner {
         let mut specs = self.resolve(&project, &reached, &wanted, None)?;
         specs.iter_mut().filter(|spec| flags.replace.contains(&spec.name)).for_each(agree);
         notes.extend(debugging::prepare(&specs)?);
+        notes.extend(contained::notes(&specs));
+        let hunted = contained::processes(&specs);
         let explicit = if request.select.is_empty() { BTreeSet::new() } else { chosen };
         self.save(wanted)?;
         self.follow(&project, &specs, request.select.is_empty());
         let services: Vec<ServiceName> = specs.iter().map(|spec| spec.name.clone()).collect();
         let groups = groups(&specs);
         let events = vec![self.known(&project, &reached), Event::Start { specs, groups, explicit }];
-        let hunt = self.hunt(&project, request, &services);
+        let hunt = self.hunt(&project, request, hunted);
         Ok(Plan { events, services, notes, hunt })
     }
 
-    /// The strays of what a command starts.
-    fn hunt(&self, project: &Arc<Project>, request: &Request, services: &[ServiceName]) -> Option<Hunt> {
-        // A container is found by its labels: nothing of a vendor runs astray.
-        let services: Vec<ServiceName> =
-            services.iter().filter(|name| project.services.contains_key(*name)).cloned().collect();
+    /// The strays of what a command starts as processes.
+    fn hunt(&self, project: &Arc<Project>, request: &Request, services: Vec<ServiceName>) -> Option<Hunt> {
         (!services.is_empty()).then(|| self.hunts.asked(project, services, request.pid, &request.strays))
     }
 
@@ -103,8 +103,9 @@ impl Planner {
         self.follow(&project, &specs, false);
         let services: Vec<ServiceName> = specs.iter().map(|spec| spec.name.clone()).collect();
         let groups = groups(&specs);
+        let hunted = contained::processes(&specs);
         let events = vec![self.known(&project, &names), Event::Restart { specs, groups, only: copies(&selection) }];
-        let hunt = self.hunt(&project, request, &services);
+        let hunt = self.hunt(&project, request, hunted);
         Ok(Plan { events, services, notes, hunt })
     }
 
@@ -116,7 +117,8 @@ impl Planner {
         if !names_somebody(request) {
             notes.clear();
         }
-        let from = From { env: &request.env, caller: &request.caller, command: "build" };
+        let engine_arch = request.engine_arch.as_deref();
+        let from = From { env: &request.env, caller: &request.caller, command: "build", engine_arch };
         let specs = self.resolve(&project, &names, &self.intents.clone(), Some(&from))?;
         self.follow(&project, &specs, false);
         let services = specs.iter().filter(|spec| spec.build.is_some()).map(|spec| spec.name.clone()).collect();
@@ -159,7 +161,7 @@ impl Planner {
         self.follow(&project, &scaled, false);
         self.follow(&project, &started, false);
         let services = scaled.iter().chain(&started).map(|spec| spec.name.clone()).collect();
-        let hunt = self.hunt(&project, request, &started.iter().map(|spec| spec.name.clone()).collect::<Vec<_>>());
+        let hunt = self.hunt(&project, request, contained::processes(&started));
         let groups = groups(&started);
         let known = self.known(&project, &names);
         let start = Event::Start { specs: started, groups, explicit: BTreeSet::new() };

@@ -11,6 +11,7 @@ use crate::project::load::LoadOptions;
 use crate::project::ports::PortBook;
 use crate::project::resolve::{CallerEnv, Overrides, ResolveInput};
 use crate::project::{Project, export, load};
+use crate::services::spec::RunIn;
 use crate::store::intent::{self, DOWN, Intent};
 use crate::supervisor::engine::Event;
 use crate::task::id::{InstanceId, ServiceName};
@@ -22,6 +23,8 @@ pub(super) struct From<'a> {
     pub(super) caller: &'a Caller,
     /// The command whose section of the project's file holds.
     pub(super) command: &'a str,
+    /// The architecture of its Docker engine.
+    pub(super) engine_arch: Option<&'a str>,
 }
 
 impl Planner {
@@ -171,6 +174,7 @@ fn overrides(project: &Project, name: &ServiceName, intent: &Intent) -> Override
         race: intent.race,
         test: intent.test,
         debug: intent.debug,
+        run_in: intent.run_in.as_deref().and_then(RunIn::parse),
         cover: intent.cover.clone(),
         port_offset: intent.port_offset,
     }
@@ -196,14 +200,22 @@ fn callers(wanted: &BTreeMap<ServiceName, Intent>, from: Option<&From<'_>>) -> B
 fn caller_of(intent: Option<&Intent>, from: Option<&From<'_>>) -> CallerEnv {
     match (from, intent) {
         (Some(from), _) => {
-            CallerEnv { env: from.env.to_vec(), caller: from.caller.clone(), command: from.command.to_owned() }
+            let known = intent.and_then(|intent| intent.engine_arch.clone());
+            CallerEnv {
+                env: from.env.to_vec(),
+                caller: from.caller.clone(),
+                command: from.command.to_owned(),
+                engine_arch: from.engine_arch.map(ToOwned::to_owned).or(known),
+            }
         }
         (None, Some(intent)) => {
             let caller = Caller { umask: intent.umask, nofile: intent.nofile };
-            CallerEnv { env: intent::unpairs(&intent.env), caller, command: intent.command.clone() }
+            let (command, engine_arch) = (intent.command.clone(), intent.engine_arch.clone());
+            CallerEnv { env: intent::unpairs(&intent.env), caller, command, engine_arch }
         }
         (None, None) => {
-            CallerEnv { env: Vec::new(), caller: Caller { umask: 0o22, nofile: None }, command: "start".to_owned() }
+            let caller = Caller { umask: 0o22, nofile: None };
+            CallerEnv { env: Vec::new(), caller, command: "start".to_owned(), engine_arch: None }
         }
     }
 }

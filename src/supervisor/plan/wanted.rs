@@ -14,6 +14,9 @@ pub(super) fn remember_caller(intent: &mut Intent, request: &Request) {
     intent.umask = request.caller.umask;
     intent.nofile = request.caller.nofile;
     intent.command = word(&request.verb).to_owned();
+    if request.engine_arch.is_some() {
+        intent.engine_arch.clone_from(&request.engine_arch);
+    }
     intent.config.clone_from(&request.config);
     intent.trust = request.trust;
     intent.held = false;
@@ -46,6 +49,9 @@ pub(super) fn remember_flags(
     }
     intent.race |= flags.race;
     intent.test |= flags.test;
+    if let Some(run_in) = flags.run_in.filter(|_| !project.vendors.contains_key(name)) {
+        intent.run_in = Some(run_in.word().to_owned());
+    }
     intent.no_deps = flags.no_deps;
     intent.port_offset = flags.port_offset.or(intent.port_offset);
     if let Some(scale) = flags.scale.get(name) {

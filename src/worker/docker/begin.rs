@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use bollard::models::ContainerInspectResponse;
+use bollard::models::{ContainerInspectResponse, ImageInspect};
 
 use super::hooks::hooks;
 use super::make::{self, Around};
+use super::own::{self, Made};
 use super::record::ContainerRecord;
 use super::{Ground, existing, image, logs, ports, state, stores};
 use crate::docker::{Class, Docker, Failure, Volumes, image_of_data, labels};
@@ -28,6 +29,8 @@ pub(super) struct Beginning<'a> {
     pub(super) run: RunId,
     pub(super) spec: &'a RunSpec,
     pub(super) container: &'a ContainerSpec,
+    /// What its binary is made of, where that is ours.
+    pub(super) artifact: Option<&'a str>,
 }
 
 impl From<Failure> for StartFailure {
@@ -54,18 +57,35 @@ impl Beginning<'_> {
     pub(super) async fn run(&self) -> Result<Begun, StartFailure> {
         hooks(self.ground, self.run, self.spec, self.container).before(&self.spec.before).await?;
         let docker = Docker::connect(&self.container.hook_env).await?;
-        let image = image::ensure(self.ground, &docker, self.run, self.container).await?;
+        let (name, image) = self.image(&docker).await?;
         let image_id = make::image_id(&image);
-        let existing =
+        let mut existing =
             existing::find(self.ground, &docker, &self.spec.instance, &self.spec.settings, &image_id).await?;
+        if self.container.program.is_some() {
+            existing.keep_only_what_runs();
+        }
         for old in existing.keep.iter().chain(&existing.replace) {
             self.drain(&docker, old).await;
         }
         let id = match &existing.keep {
             Some(kept) => self.keep(&docker, kept, &existing.replace).await?,
-            None => self.replace(&docker, &existing).await?,
+            None => self.replace(&docker, &existing, &name).await?,
         };
         self.begun(docker, &id).await
+    }
+
+    /// The image it is made of, and its name: fetched, or made by us.
+    async fn image(&self, docker: &Docker) -> Result<(String, ImageInspect), Failure> {
+        let service = &self.spec.instance.service;
+        match &self.container.program {
+            Some(program) => {
+                Made { service, container: self.container, program }.ensure(self.ground, docker, self.run).await
+            }
+            None => {
+                let image = image::ensure(self.ground, docker, self.run, self.container).await?;
+                Ok((self.container.image.clone(), image))
+            }
+        }
     }
 
     /// What an ended container wrote that nobody read goes into the log of the run it belongs to, before anybody else writes there.
@@ -107,21 +127,28 @@ impl Beginning<'_> {
             Err(failure) if failure.class == Class::Gone => {
                 let existing =
                     existing::Existing { keep: None, replace: vec![kept.clone()], why: Some("its network is gone") };
-                self.replace(docker, &existing).await
+                self.replace(docker, &existing, &self.container.image).await
             }
             Err(failure) => Err(self.refused(docker, failure).await),
         }
     }
 
     /// Makes a new one in the place of those that are there.
-    async fn replace(&self, docker: &Docker, existing: &existing::Existing) -> Result<String, StartFailure> {
+    async fn replace(
+        &self,
+        docker: &Docker,
+        existing: &existing::Existing,
+        image: &str,
+    ) -> Result<String, StartFailure> {
+        let is_ours = self.container.program.is_some();
         if let Some(was) = existing.replace.first().and_then(image_of_data)
             && was != self.container.image
             && !self.container.replace
+            && !is_ours
         {
             return Err(unasked(was, &self.container.image));
         }
-        if let Some(why) = existing.why {
+        if let Some(why) = existing.why.filter(|_| !is_ours) {
             self.note(format!("its container is made anew: {why}")).await;
         }
         let mut notes = Vec::new();
@@ -146,7 +173,14 @@ impl Beginning<'_> {
             network: network.as_deref(),
             handed_on: &handed_on,
             api: docker.api(),
+            image: Some(image),
+            is_here: docker.is_local(),
         };
+        if own::is_apart(self.container, docker.is_local()) {
+            let folder = self.spec.dir.display();
+            self.note(format!("its engine is on another machine: nothing of `{folder}` is seen in its container"))
+                .await;
+        }
         // The old ones go once the new one has their volumes: nothing is lost whatever happens in between.
         let id = self.make(docker, &around, &existing.replace).await?;
         for old in &existing.replace {
@@ -231,6 +265,7 @@ impl Beginning<'_> {
         let facts = docker.inspect(id).await?.ok_or_else(gone)?;
         let before = super::record::of(&self.ground.home, &self.spec.instance);
         let record = describe(&docker, self.run, self.spec, self.container, &facts).after(before.as_ref());
+        let record = ContainerRecord { artifact: self.artifact.map(str::to_owned), ..record };
         if let Err(error) = record.save(&self.ground.home) {
             // It is found again by its labels.
             self.note(format!("{error}: {}", error.source)).await;
@@ -266,13 +301,15 @@ pub(super) fn describe(
     facts: &ContainerInspectResponse,
 ) -> ContainerRecord {
     let state = state::of(facts);
+    let image = facts.config.as_ref().and_then(|config| config.image.clone()).filter(|_| container.program.is_some());
     ContainerRecord {
         slot: spec.instance.to_string(),
         run: run.0,
         engine: docker.address(),
         container: facts.id.clone().unwrap_or_default(),
         name: existing::name_of(facts),
-        image: container.image.clone(),
+        image: image.unwrap_or_else(|| container.image.clone()),
+        artifact: None,
         pid: state.local_pid(docker),
         started_us: state::micros(&state.started_at).unwrap_or_default(),
         started_at: state.started_at,

@@ -5,7 +5,7 @@ use std::path::Path;
 use bollard::models::ContainerInspectResponse;
 
 use super::Ground;
-use super::record;
+use super::{record, state};
 use crate::docker::{Docker, Failure, labels};
 use crate::task::id::{InstanceId, Settings};
 
@@ -18,6 +18,15 @@ pub(super) struct Existing {
     pub(super) replace: Vec<ContainerInspectResponse>,
     /// Why nothing is kept, where something could have been: `its settings changed`.
     pub(super) why: Option<&'static str>,
+}
+
+impl Existing {
+    /// What has ended is not started again: a service begins afresh, with its newest caller's environment.
+    pub(super) fn keep_only_what_runs(&mut self) {
+        if let Some(kept) = self.keep.take_if(|kept| !state::of(kept).running) {
+            self.replace.insert(0, kept);
+        }
+    }
 }
 
 /// Finds what there is. The labels decide; of a project that was moved the record knows the container still.

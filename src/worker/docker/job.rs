@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::Ground;
-use crate::docker::Docker;
+use super::own::Made;
+use crate::docker::{Docker, Volumes};
 use crate::task::container::ContainerSpec;
 use crate::task::id::RunId;
 use crate::task::spec::RunSpec;
@@ -20,9 +21,38 @@ pub(super) struct Job {
     pub(super) spec: Arc<RunSpec>,
     /// How its container is made.
     pub(super) container: Arc<ContainerSpec>,
+    /// What its binary is made of, where that is ours.
+    pub(super) artifact: Option<String>,
 }
 
 impl Job {
+    /// The image of ours that it runs.
+    fn made(&self) -> Option<Made<'_>> {
+        let program = self.container.program.as_ref()?;
+        Some(Made { service: &self.spec.instance.service, container: &self.container, program })
+    }
+
+    /// The image of the binary as it is now, where that is newer: whoever makes room for it shall not be away while it is made.
+    pub(super) async fn prepare(&self, docker: &Docker) {
+        if let Some(made) = self.made() {
+            // Where it cannot be made, whoever starts says so.
+            drop(made.ensure(&self.ground, docker, self.run).await);
+        }
+    }
+
+    /// A container of ours that has ended is of no more use, and its image is not where a newer one is there.
+    pub(super) async fn clean(&self, docker: &Docker, container: &str) {
+        let Some(made) = self.made() else { return };
+        let cleaned = async {
+            docker.remove_container(container, Volumes::Remove).await?;
+            made.sweep(&self.ground, docker).await
+        };
+        if let Err(failure) = cleaned.await {
+            // The next start finds it by its labels, and replaces it.
+            self.note(format!("something of it is left in the engine: {failure}")).await;
+        }
+    }
+
     pub(super) async fn report(&self, report: RunReport) {
         self.ground.report(self.run, report).await;
     }

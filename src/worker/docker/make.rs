@@ -10,6 +10,7 @@ use bollard::models::{
 };
 use bollard::models::{Mount as Mounted, MountBindOptions, MountBindOptionsPropagationEnum};
 
+use super::own;
 use crate::docker::labels;
 use crate::task::container::{ContainerSpec, HealthCheck, HealthTest, Mount, Network, Source};
 use crate::task::id::RunId;
@@ -34,6 +35,10 @@ pub(super) struct Around<'a> {
     pub(super) handed_on: &'a [(String, String)],
     /// The engine's newest API.
     pub(super) api: (usize, usize),
+    /// The image that was made for it, where that is ours.
+    pub(super) image: Option<&'a str>,
+    /// Paths of this machine mean something to the engine.
+    pub(super) is_here: bool,
 }
 
 /// The whole body of the request that makes it.
@@ -42,10 +47,10 @@ pub(super) fn body(spec: &RunSpec, container: &ContainerSpec, around: &Around<'_
     let ports = container.published.iter().map(|port| port_key(port.container, port.protocol));
     let own = container.program.as_ref();
     ContainerCreateBody {
-        image: Some(container.image.clone()),
-        entrypoint: own.map(|_| vec![PROGRAM.to_owned()]).or_else(|| container.entrypoint.as_deref().map(cleared)),
+        image: Some(around.image.unwrap_or(&container.image).to_owned()),
+        entrypoint: container.entrypoint.as_deref().map(cleared),
         cmd: own.map(|program| program.args.clone()).or_else(|| container.command.clone()),
-        user: container.user.clone(),
+        user: own.map(|_| own::user(container)).or_else(|| container.user.clone()),
         working_dir: container.working_dir.clone(),
         hostname: container.hostname.clone(),
         domainname: container.domainname.clone(),
@@ -62,9 +67,6 @@ pub(super) fn body(spec: &RunSpec, container: &ContainerSpec, around: &Around<'_
         ..ContainerCreateBody::default()
     }
 }
-
-/// Where a binary of ours is seen in its container.
-const PROGRAM: &str = "/orchestra/program";
 
 /// An empty list clears an image's entry point; the engine wants an empty word for that.
 fn cleared(entrypoint: &[String]) -> Vec<String> {
@@ -90,7 +92,10 @@ fn all_labels(spec: &RunSpec, container: &ContainerSpec, around: &Around<'_>) ->
 
 fn host(spec: &RunSpec, container: &ContainerSpec, around: &Around<'_>) -> HostConfig {
     let some = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
-    let (binds, mut mounts) = seen(container);
+    let (binds, mut mounts) = match own::is_apart(container, around.is_here) {
+        true => (Vec::new(), Vec::new()),
+        false => seen(container),
+    };
     mounts.extend(handed(container, around.handed_on));
     HostConfig {
         binds: (!binds.is_empty()).then_some(binds),
@@ -157,10 +162,6 @@ fn seen(container: &ContainerSpec) -> (Vec<String>, Vec<Mounted>) {
             // One that is handed on stands for it.
             Source::Anonymous | Source::Tmpfs { .. } => {}
         }
-    }
-    if let Some(program) = &container.program {
-        let own = Mount { target: PROGRAM.to_owned(), source: Source::Anonymous, read_only: true };
-        mounts.push(bind(&own, &program.binary.to_string_lossy(), None));
     }
     (binds, mounts)
 }

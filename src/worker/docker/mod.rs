@@ -14,6 +14,7 @@ mod intake;
 mod job;
 mod logs;
 mod make;
+mod own;
 mod ports;
 mod probe;
 pub mod record;
@@ -51,6 +52,8 @@ pub(super) struct Ground {
     pub(super) sink: Sink,
     /// Networks and volumes are shared: one copy at a time looks for them and makes them.
     making: Mutex<()>,
+    /// The same of images of our own.
+    imaging: Mutex<()>,
 }
 
 impl Ground {
@@ -88,7 +91,10 @@ pub struct DockerWorker {
 impl DockerWorker {
     /// A worker for one project that reports to `sink`. The engine is spoken with only once something shall run in it.
     pub fn new(home: Home, sink: Sink) -> DockerWorker {
-        DockerWorker { ground: Arc::new(Ground { home, sink, making: Mutex::new(()) }), runs: HashMap::new() }
+        DockerWorker {
+            ground: Arc::new(Ground { home, sink, making: Mutex::new(()), imaging: Mutex::new(()) }),
+            runs: HashMap::new(),
+        }
     }
 
     /// Takes over a run whose end nobody has seen.
@@ -96,7 +102,8 @@ impl DockerWorker {
         let run = RunId(record.run);
         let signals = self.enlist(run);
         let container = spec.container.clone().unwrap_or_default();
-        let job = job::Job { ground: self.ground.clone(), run, spec, container };
+        let artifact = record.artifact.clone();
+        let job = job::Job { ground: self.ground.clone(), run, spec, container, artifact };
         tokio::spawn(run::adopt(job, record.clone(), signals));
     }
 
@@ -113,9 +120,10 @@ impl Worker for DockerWorker {
         let signals = self.enlist(run);
         let ground = self.ground.clone();
         match work {
-            Work::Run { spec, .. } if spec.container.is_some() => {
+            Work::Run { spec, artifact } if spec.container.is_some() => {
                 let container = spec.container.clone().unwrap_or_default();
-                tokio::spawn(run::start(job::Job { ground, run, spec, container }, signals));
+                let artifact = artifact.map(|artifact| artifact.0);
+                tokio::spawn(run::start(job::Job { ground, run, spec, container, artifact }, signals));
             }
             Work::Run { .. } | Work::Build(_) | Work::Test(_) => {
                 let message = "this does not run in a container".to_owned();

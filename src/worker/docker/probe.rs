@@ -19,6 +19,7 @@ use crate::task::id::RunId;
 use crate::task::spec::{Port, Probe, ProbeTarget, RunSpec};
 use crate::worker::Sink;
 use crate::worker::probe::ask::{Answer, SETTLE, deaf, silent};
+use crate::worker::probe::exec;
 use crate::worker::probe::http::Client;
 use crate::worker::probe::log::LogWatch;
 use crate::worker::probe::{Asks, Manner, Standing, spawn_with};
@@ -59,6 +60,7 @@ pub(super) fn spawn(asked: Asked, sink: Sink) -> JoinHandle<()> {
         log: LogWatch::new(home.instance_logs(&spec.instance), run),
         client: Client::default(),
         health: ready.check,
+        own: container.program.as_ref().map(|_| RunSpec { env: container.hook_env.clone(), ..(*spec).clone() }),
     };
     spawn_with(run, manner, asks, sink)
 }
@@ -71,6 +73,8 @@ struct Containers {
     client: Client,
     /// What its health check comes down to.
     health: Check,
+    /// It runs a program of ours, and programs that ask it run on this machine, as they do for a process: in its image there is none.
+    own: Option<RunSpec>,
 }
 
 impl Containers {
@@ -101,6 +105,9 @@ impl Containers {
     async fn accepts(&self, port: u16, probe: &Probe) -> Answer {
         match timeout(probe.timeout, self.ways.accepts(port)).await {
             Ok(Ok(())) => Answer::Yes,
+            Ok(Err(reason)) if self.own.is_some() => {
+                Answer::No(format!("{reason}; a service in a container must listen on all addresses (`:{port}`)"))
+            }
             Ok(Err(reason)) => Answer::No(reason),
             Err(_) => deaf(port, probe.timeout),
         }
@@ -117,6 +124,7 @@ impl Asks for Containers {
                 timeout(probe.timeout, asking).await.unwrap_or_else(|_| silent(http, probe.timeout))
             }
             ProbeTarget::Tcp(port) => self.accepts(*port, probe).await,
+            ProbeTarget::Exec(argv) if let Some(here) = &self.own => exec::ask(argv, here, probe.timeout).await,
             ProbeTarget::Exec(argv) => self.inside.ask(argv, &argv.join(" "), probe.timeout).await,
             ProbeTarget::Log(pattern) => self.log.ask(pattern).await,
             // A container hears of no `NOTIFY_SOCKET`, which is said when its file is read.

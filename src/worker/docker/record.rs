@@ -44,6 +44,9 @@ pub struct ContainerRecord {
     pub boot_id: String,
     /// Equal settings: it may be kept.
     pub settings: String,
+    /// What the binary in it is made of, where that is ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<String>,
     /// How long until SIGKILL.
     pub grace_ms: u64,
     /// It was told to end.

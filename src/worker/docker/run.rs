@@ -25,7 +25,8 @@ use crate::worker::{RunReport, Signal, StartFailure, Trouble};
 
 /// Starts an instance and follows it to its end.
 pub(super) async fn start(job: Job, mut signals: mpsc::Receiver<Signal>) {
-    let beginning = Beginning { ground: &job.ground, run: job.run, spec: &job.spec, container: &job.container };
+    let Job { ground, run, spec, container, artifact } = &job;
+    let beginning = Beginning { ground, run: *run, spec, container, artifact: artifact.as_deref() };
     let begun = tokio::select! {
         begun = beginning.run() => begun,
         () = super::told_to_end(&mut signals) => {
@@ -216,13 +217,16 @@ impl Live {
 
     async fn obey(&mut self, signal: Signal) {
         match signal {
-            // There is no debugger in it that we know of.
-            Signal::Stop { grace, spare: _ } => {
+            // There is no debugger in it that we know of: who spares one makes room for newer code.
+            Signal::Stop { grace, spare } => {
                 let grace = grace.unwrap_or(self.job.spec.stop.grace);
                 self.record.stopping = true;
                 self.save().await;
                 self.end_probe();
-                self.end(grace);
+                match spare {
+                    true => self.make_room(grace),
+                    false => self.end(grace),
+                }
             }
             Signal::Kill => {
                 self.end_probe();
@@ -238,6 +242,15 @@ impl Live {
 
     /// Begins to end it; a shorter grace than before hastens.
     fn end(&mut self, grace: Duration) {
+        self.end_after(grace, None);
+    }
+
+    /// The same for newer code, once the image of that is there.
+    fn make_room(&mut self, grace: Duration) {
+        self.end_after(grace, Some(self.job.clone()));
+    }
+
+    fn end_after(&mut self, grace: Duration, prepared: Option<Job>) {
         let hastens = self.told.is_none_or(|told| grace < told) || self.ending.is_none();
         if !hastens {
             return;
@@ -245,6 +258,9 @@ impl Live {
         self.told = Some(grace);
         let (docker, container, paused) = (self.docker.clone(), self.record.container.clone(), self.paused);
         self.ending = Some(Box::pin(async move {
+            if let Some(job) = prepared {
+                job.prepare(&docker).await;
+            }
             if paused {
                 // It hears nothing while it is paused; one that is not any more is fine.
                 drop(docker.unpause(&container).await);
@@ -284,7 +300,10 @@ impl Live {
         let at = outcome.ended_us.unwrap_or_else(wall_us);
         self.record = self.record.ended(&outcome, at);
         self.save().await;
-        let Job { ground, run, spec, container } = &self.job;
+        if !outcome.lost {
+            self.job.clean(&self.docker, &self.record.container).await;
+        }
+        let Job { ground, run, spec, container, artifact: _ } = &self.job;
         hooks::hooks(ground, *run, spec, container).after(&spec.after).await;
         self.job.report(RunReport::Exited(outcome)).await;
     }

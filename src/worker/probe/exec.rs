@@ -13,7 +13,7 @@ use crate::sys::{child, fd};
 use crate::task::spec::RunSpec;
 
 /// Runs `argv` in the run's folder and environment.
-pub(super) async fn ask(argv: &[String], spec: &RunSpec, within: Duration) -> Answer {
+pub(in crate::worker) async fn ask(argv: &[String], spec: &RunSpec, within: Duration) -> Answer {
     let Some((program, args)) = argv.split_first() else { return Answer::No("`exec` names no program".to_owned()) };
     let mut command = Command::new(program);
     command.args(args).current_dir(&spec.dir).env_clear().envs(spec.env.iter().map(|(key, value)| (key, value)));

@@ -5,7 +5,7 @@
 //! An answer on a port counts only when the listener belongs to the run's process group or session.
 
 pub(super) mod ask;
-mod exec;
+pub(super) mod exec;
 pub(super) mod http;
 pub(super) mod log;
 mod owner;

@@ -15,8 +15,8 @@ use crate::gotest::plan::{self, AcceptanceSpec, Job, Options, Plan, TestSpec};
 use crate::gotest::results::{Counts, PackageResult, State, TestResult};
 use crate::rerun::graph::Graph;
 use crate::rerun::list::{Wanted, queries};
-use crate::services::problems;
 use crate::services::run::Stop;
+use crate::services::{packages, problems};
 use crate::store::tested::{self, LastTest};
 use crate::sys::machine::machine;
 use crate::task::id::RunId;
@@ -80,6 +80,7 @@ async fn plan(ground: &Arc<Ground>, task: &TestTask, stopped: &watch::Receiver<S
     let mut build = (*task.build).clone();
     // Only a copy that runs has a port.
     build.env.retain(|(key, _)| key != "PORT");
+    packages::for_this_machine(&mut build.env);
     let (service, tests_below) = (task.service.clone(), Some(task.gate.dir.clone()));
     let acceptance = task.gate.acceptance.clone().map(|dir| AcceptanceSpec { dir, tags: Vec::new() });
     let wanted = Wanted { service, build, tests_below };

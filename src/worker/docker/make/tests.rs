@@ -39,7 +39,15 @@ pub(in crate::worker::docker) fn spec(container: ContainerSpec) -> RunSpec {
 
 fn made(container: ContainerSpec, handed_on: &[(String, String)]) -> ContainerCreateBody {
     let spec = spec(container.clone());
-    let around = Around { root: Path::new("/src/shop"), run: RunId(7), network: Some("n1"), handed_on, api: (1, 41) };
+    let around = Around {
+        root: Path::new("/src/shop"),
+        run: RunId(7),
+        network: Some("n1"),
+        handed_on,
+        api: (1, 41),
+        image: None,
+        is_here: true,
+    };
     body(&spec, &container, &around)
 }
 

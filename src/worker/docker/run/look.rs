@@ -77,7 +77,8 @@ impl Live {
         self.job.note(format!("somebody started its container `{}` anew", self.record.name)).await;
         self.job.report(RunReport::Ready(false)).await;
         let now = begin::describe(&self.docker, self.job.run, &self.job.spec, &self.job.container, facts);
-        let now = ContainerRecord { stopping: self.record.stopping, settings: self.record.settings.clone(), ..now };
+        let (settings, artifact) = (self.record.settings.clone(), self.record.artifact.clone());
+        let now = ContainerRecord { stopping: self.record.stopping, settings, artifact, ..now };
         self.record = now.after(Some(&self.record));
         self.save().await;
         self.tell_started(facts).await;
