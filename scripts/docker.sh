@@ -10,7 +10,7 @@ docker_own=unix://$docker_run/docker.sock
 # Why there is no engine, in one line.
 docker_lacks=
 
-limited() { if have timeout; then timeout 20 "$@"; else "$@"; fi; }
+limited() { if have timeout; then timeout "${patience:-20}" "$@"; else "$@"; fi; }
 docker_answers() { have docker && limited docker version </dev/null >/dev/null 2>&1; }
 
 # Sets DOCKER_HOST, which says to every test where the engine is, and returns 0; or sets $docker_lacks.
@@ -44,6 +44,15 @@ need_images() {
     done
 }
 
+# Whether containers run: an engine may answer where the kernel lets it start none. Sets $docker_lacks where they do not.
+need_containers() {
+    local said
+    said=$(patience=300 limited docker run --rm --network none busybox:1 true </dev/null 2>&1) && return
+    said=$(printf '%s\n' "$said" | grep -v "^See 'docker run" | tail -n 1 | cut -c 1-300)
+    docker_lacks="the Docker engine at $DOCKER_HOST runs no containers here; it says: ${said:-nothing}"
+    return 1
+}
+
 # The run level keeps the package from starting the engine it installs.
 docker_install() {
     export RUNLEVEL=1
@@ -66,25 +75,44 @@ docker_start() {
 }
 
 docker_launch() {
-    local bridge=orc${docker_run##*-} log=$docker_home/dockerd.log pid
+    local bridge=orc${docker_run##*-} log=$docker_home/dockerd.log launched=1 until=$((SECONDS + 300)) pid
     docker_sweep
     say "start a Docker engine for the tests"
-    as_root ip link add "${bridge:0:15}" type bridge 2>/dev/null || [ -e "/sys/class/net/${bridge:0:15}" ] ||
-        { docker_lacks="a Docker engine cannot be started here: no network bridge can be made"; return 1; }
+    # Where no bridge can be made the engine itself says what it misses.
+    as_root ip link add "${bridge:0:15}" type bridge 2>/dev/null || true
     echo '{}' >"$docker_run/daemon.json"
-    # Without the firewall's rules ports are published by a process of the engine's, and containers reach each other, but not the world.
-    as_root setsid dockerd --config-file "$docker_run/daemon.json" --data-root "$docker_home/data" --exec-root "$docker_run/exec" \
-        --pidfile "$docker_run/pid" --host "$docker_own" --group "$(id -g)" --bridge "${bridge:0:15}" \
-        --iptables=false --ip6tables=false --ip-forward=false </dev/null >"$log" 2>&1 8>&- 9>&- &
-    pid=$!
-    for _ in $(seq 300); do
+    docker_run_engine "$log" "${bridge:0:15}"
+    # A busy machine may need long; an engine that has ended never answers.
+    while [ "$SECONDS" -lt "$until" ]; do
         if DOCKER_HOST=$docker_own docker_answers; then return; fi
-        kill -0 "$pid" 2>/dev/null || break
+        if ! kill -0 "$pid" 2>/dev/null; then
+            # dockerd gives its containerd a fixed time to begin, and that may be too short here.
+            { [ "$launched" -lt 6 ] && grep -q 'timeout waiting for containerd' "$log"; } || break
+            launched=$((launched + 1))
+            docker_sweep
+            docker_run_engine "$log" "${bridge:0:15}"
+        fi
         sleep 0.2
     done
+    docker_lacks="a Docker engine cannot be started here; dockerd says: $(docker_reason "$log")"
     docker_sweep
-    docker_lacks="a Docker engine cannot be started here: $(tail -n 1 "$log" | sed 's/.*msg=//' | cut -c 1-300)"
+    as_root ip link del "${bridge:0:15}" 2>/dev/null || true
     return 1
+}
+
+# Starts dockerd, and sets $pid. Without the firewall's rules ports are published by a process of the engine's, and containers reach each other, but not the world.
+docker_run_engine() {
+    as_root setsid dockerd --config-file "$docker_run/daemon.json" --data-root "$docker_home/data" --exec-root "$docker_run/exec" \
+        --pidfile "$docker_run/pid" --host "$docker_own" --group "$(id -g)" --bridge "$2" \
+        --iptables=false --ip6tables=false --ip-forward=false </dev/null >"$1" 2>&1 8>&- 9>&- &
+    pid=$!
+}
+
+# Why dockerd ended: its last words, without time and colour; of one that said nothing, that.
+docker_reason() {
+    local said
+    said=$(grep -v '^[[:space:]]*$' "$1" 2>/dev/null | tail -n 1 | sed 's/.*msg=//' | tr -cd '[:print:]' | cut -c 1-300)
+    printf '%s' "${said:-nothing, and it does not answer}"
 }
 
 # What was left of it: it was killed, or the machine was.

@@ -61,7 +61,8 @@ fn sources() -> Vec<Source> {
 
 /// Files that hold tests only: those a `mod` under `#[cfg(test)]` names.
 fn test_files(sources: &[Source]) -> BTreeSet<String> {
-    let declared = Regex::new(r"#\[cfg\(test\)\]\n(?:#\[[^\n]*\]\n)*(?:pub\(crate\) )?mod ([a-z_]+);").unwrap();
+    let declared =
+        Regex::new(r"#\[cfg\(test\)\]\n(?:#\[[^\n]*\]\n)*(?:pub\((?:crate|super)\) )?mod ([a-z_]+);").unwrap();
     let mut found = BTreeSet::new();
     for source in sources {
         let dir = match source.path.strip_suffix("/mod.rs") {

@@ -18,6 +18,7 @@ use crate::supervisor::snapshot::{BuildView, ExitView, InstanceView, Rerun, Serv
 use crate::supervisor::{Explanation, Request, StartFlags, Verb};
 use crate::task::id::ServiceName;
 use crate::task::spec;
+use crate::worker::docker::record::ContainerRecord;
 
 /// What was asked for, by the last part of the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -306,8 +307,8 @@ pub fn state_line(view: &ServiceView, elapsed: Duration) -> wire::Progress {
     }
 }
 
-/// The answer of `why`.
-pub fn why(from: &Explanation) -> wire::Why {
+/// The answer of `why`; of a service whose newest runs were in containers these records tell where.
+pub fn why(from: &Explanation, records: &[ContainerRecord]) -> wire::Why {
     let mut exits: Vec<_> = from.exits.iter().collect();
     exits.sort_by_key(|(_, exit)| std::cmp::Reverse(exit.at_us));
     wire::Why {
@@ -337,9 +338,21 @@ pub fn why(from: &Explanation) -> wire::Why {
             failed: tests.failed,
             error: tests.error.clone(),
         }),
+        containers: containers(&from.service, records),
         events: from.events.iter().map(|h| wire::WhyEvent { at: time(h.at_us), message: h.message.clone() }).collect(),
         env: from.env.iter().cloned().collect(),
     }
+}
+
+fn containers(service: &ServiceView, records: &[ContainerRecord]) -> Vec<wire::WhyContainer> {
+    let mut of = Vec::new();
+    for record in records {
+        if record.instance().is_some_and(|instance| instance.service == service.name) {
+            let ContainerRecord { slot, name, container, image, engine, .. } = record.clone();
+            of.push(wire::WhyContainer { instance: slot, name, id: container, image, engine });
+        }
+    }
+    of
 }
 
 fn rerun(from: &Rerun) -> wire::WhyRerun {

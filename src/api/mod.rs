@@ -4,6 +4,7 @@
 
 pub mod client;
 pub mod convert;
+mod engines;
 pub mod follow;
 pub mod launch;
 pub mod listen;

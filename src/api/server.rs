@@ -17,6 +17,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::convert::{self, Ask};
+use super::engines::Engines;
 use super::follow::{self, Follow};
 use super::listen::Checked;
 use super::{PROTOCOL, VERSION, openapi, stream, wire};
@@ -45,6 +46,7 @@ pub struct Server {
     handle: Handle,
     started: Instant,
     usage: Mutex<Sampler>,
+    engines: Engines,
     /// Told when a newer supervisor takes over.
     leaving: Notify,
 }
@@ -52,8 +54,8 @@ pub struct Server {
 impl Server {
     /// Answers for `project` at `home`, by asking `handle`.
     pub fn new(home: Home, project: String, handle: Handle) -> Arc<Server> {
-        let (usage, leaving) = (Mutex::new(Sampler::default()), Notify::new());
-        Arc::new(Server { home, project, handle, started: Instant::now(), usage, leaving })
+        let (usage, engines, leaving) = (Mutex::new(Sampler::default()), Engines::default(), Notify::new());
+        Arc::new(Server { home, project, handle, started: Instant::now(), usage, engines, leaving })
     }
 
     /// Serves until `ended` (the actor is through) or until a newer supervisor has asked for the place; then lets open answers end.
@@ -110,6 +112,7 @@ impl Server {
                 instance.trouble = trouble.get(&pid).map(|trouble| trouble.word().to_owned());
             }
         }
+        self.engines.tell(&self.home, &snapshot, &mut services).await;
         Ok(wire::Ps {
             project: self.project.clone(),
             root: self.home.root.to_string_lossy().into_owned(),
@@ -140,7 +143,8 @@ impl Server {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Explain(name.clone(), reply)).await?;
         let explanation = answer.await.map_err(|_| going_away())?;
-        explanation.as_ref().map(convert::why).ok_or_else(|| {
+        let records = || record::all(&self.home).0;
+        explanation.as_ref().map(|explanation| convert::why(explanation, &records())).ok_or_else(|| {
             Error::usage(format!("there is no service `{name}`"))
                 .hint("`orchestra ps` lists the services of this project")
         })

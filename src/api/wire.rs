@@ -417,6 +417,9 @@ pub struct Why {
     /// The tests that decide whether its newest binary is run; left out where there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tests: Option<WhyTests>,
+    /// The containers that its instances run in, or ran in last; left out where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub containers: Vec<WhyContainer>,
     /// Newest happenings, oldest first: builds, starts, stops, restarts, and why.
     pub events: Vec<WhyEvent>,
     /// The environment orchestra and the files set, secrets masked.
@@ -434,6 +437,21 @@ pub struct WhyNeed {
     pub state: String,
     /// Whether the condition holds.
     pub met: bool,
+}
+
+/// The container of an instance as `why` shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WhyContainer {
+    /// `postgres.1`
+    pub instance: String,
+    /// The container's name: `shop-postgres-1`.
+    pub name: String,
+    /// The engine's id of it.
+    pub id: String,
+    /// Its image, as it was named: `postgres:16`.
+    pub image: String,
+    /// Where its engine is: `unix:///var/run/docker.sock`.
+    pub engine: String,
 }
 
 /// An edit as `why` shows it.

@@ -16,7 +16,7 @@ use crate::supervisor::{disk, ground};
 use crate::sys::home::Home;
 use crate::task::environment::Environment;
 use crate::task::id::ServiceName;
-use crate::worker::docker::alone;
+use crate::worker::docker::{alone, record};
 
 /// Whether any instance is alive, supervisor or not: below a shim, or in a container. Records that nobody can read are set aside and named.
 pub(super) async fn anything_lives(output: &Output, home: &Home) -> bool {
@@ -162,7 +162,8 @@ pub(super) async fn why(
     let sights = alone::look(&place.home).await;
     let told = disk::explain(&place.home, project, &convert::service_name(name)?, who, sights)?;
     tell(output, &place.home, &told.aside);
-    told.answer.as_ref().map(convert::why).ok_or_else(|| {
+    let records = || record::all(&place.home).0;
+    told.answer.as_ref().map(|answer| convert::why(answer, &records())).ok_or_else(|| {
         Error::usage(format!("there is no service `{name}`")).hint("`orchestra ps` lists the services of this project")
     })
 }

@@ -193,7 +193,6 @@ mod tests {
             "orchestra vendors exec postgres",
             "orchestra vendors exec",
             "orchestra vendors down --timeout soon",
-            "orchestra vendors postgres up",
         ] {
             assert_eq!(parse(line).map(|_| ()).unwrap_err().exit_code(), 2, "{line}");
         }

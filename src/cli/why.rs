@@ -63,6 +63,7 @@ fn render(why: &Why, color: bool) -> String {
         color,
         why.holders.iter().map(|holder| Row::Line(format!("  {holder}"), None)).collect(),
     );
+    section(&mut out, "container", color, containers(why));
     section(&mut out, "limits", color, limits(why));
     section(&mut out, "last build", color, build(why));
     section(&mut out, "its tests", color, tests(why));
@@ -101,6 +102,15 @@ fn needs(why: &Why) -> Vec<Row> {
         ])
     };
     why.needs.iter().map(row).collect()
+}
+
+fn containers(why: &Why) -> Vec<Row> {
+    let row = |one: &crate::api::wire::WhyContainer| {
+        let id: String = one.id.chars().take(SHORT_ID).collect();
+        let cells = [format!("  {}", one.instance), one.name.clone(), one.image.clone(), id];
+        Row::Cells(cells.into_iter().map(Cell::plain).collect())
+    };
+    why.containers.iter().map(row).collect()
 }
 
 fn build(why: &Why) -> Vec<Row> {
@@ -149,6 +159,8 @@ fn rerun(why: &Why) -> Vec<Row> {
     rows
 }
 
+/// So much of a container's id is shown, as the docker command does.
+const SHORT_ID: usize = 12;
 /// So many files are named.
 const FILES: usize = 5;
 
@@ -223,7 +235,9 @@ fn env(why: &Why) -> Vec<Row> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::wire::{Build, Exit, Problem, Service, WhyEvent, WhyExit, WhyNeed, WhyPhase, WhyRerun, WhyTests};
+    use crate::api::wire::{
+        Build, Exit, Problem, Service, WhyContainer, WhyEvent, WhyExit, WhyNeed, WhyPhase, WhyRerun, WhyTests,
+    };
 
     #[test]
     fn everything_there_is_to_say() {
@@ -282,6 +296,13 @@ mod tests {
                 failed: 1,
                 error: Some("api/api_test.go:9: TestTotal: got 3".into()),
             }),
+            containers: vec![WhyContainer {
+                instance: "api.1".into(),
+                name: "shop-api-1".into(),
+                id: "0a".repeat(32),
+                image: "api:1".into(),
+                engine: "unix:///run/docker.sock".into(),
+            }],
             events: vec![WhyEvent { at: at(), message: "built\x1b[2J".into() }],
             env: [("DB_PASSWORD".to_owned(), "***".to_owned())].into(),
         };
@@ -295,6 +316,9 @@ mod tests {
 
         held by
           port 8080 is held by pid 7 (nc)
+
+        container
+          api.1  shop-api-1  api:1  0a0a0a0a0a0a
 
         last build
           failed  9f31c2a

@@ -42,6 +42,8 @@ pub struct Kept {
     pub status: String,
     /// The ports of the host that lead into it, while it runs: `127.0.0.1:5432`, and the container's own.
     pub ports: Vec<(String, u16, u16)>,
+    /// The volumes without a name that it took over from the container before it.
+    pub handed: Vec<String>,
 }
 
 /// What becomes of the volumes without a name when their container is removed.
@@ -170,5 +172,6 @@ fn kept(summary: ContainerSummary) -> Kept {
         created: summary.created.unwrap_or_default(),
         status,
         ports,
+        handed: label(labels::HANDED).split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
     }
 }

@@ -10,6 +10,9 @@ pub const INSTANCE: &str = "orchestra.instance";
 pub const RUN: &str = "orchestra.run";
 /// Equal settings: the container may be kept.
 pub const SETTINGS: &str = "orchestra.settings";
+/// The volumes without a name that a container took over from the one before it, with commas between: the engine takes what is asked for by its number for
+/// named, and would keep it when the container is removed with its nameless ones.
+pub const HANDED: &str = "orchestra.volumes";
 /// The volume's name in the file: `pgdata`.
 pub const VOLUME: &str = "orchestra.volume";
 

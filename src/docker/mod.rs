@@ -10,6 +10,7 @@ pub mod failure;
 mod find;
 pub mod labels;
 mod pull;
+mod stats;
 mod stores;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -21,4 +22,5 @@ pub use exec::{Exec, ExecSpec};
 pub use failure::{Class, Failure};
 pub use find::Address;
 pub use pull::{Progress, Pulling};
+pub use stats::Stats;
 pub use stores::{Network, Volume};

@@ -222,5 +222,4 @@ fn short(words: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "words_tests.rs"]
 mod tests;

@@ -1,10 +1,10 @@
-//! Keeps the order of one source when the wall clock is set back.
+//! Orders the records of all sources by a clock that never jumps.
 //!
-//! Marks pair the wall clock with a clock that never jumps; the difference of the two is constant until somebody sets the clock. A jump forward
-//! keeps every order as it is. After a jump back two stretches of real time share the same stamps: there the older stretch is moved back by the
-//! jump, so that the newest stamps stay as they are written. A new boot begins anew.
+//! Marks pair the wall clock with a steady one; the difference of the two is constant within a boot until somebody sets the wall clock. So every
+//! record has a steady moment: its stamp less the difference its last mark shows. Keys are these moments, moved by one difference per boot that all
+//! sources share ([`Anchors`]): whoever reads from different marks on comes to the same keys. Nothing is moved where the clock was never set.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 /// Smaller differences are noise of reading two clocks one after the other.
 const NOISE: i64 = 20_000;
@@ -18,100 +18,84 @@ pub struct Pair {
     pub wall: i64,
     /// Since any fixed moment of this boot.
     pub steady: i64,
-    /// Which boot; `None` in logs of a time when it was not written.
+    /// Which boot; `None` where the machine does not tell.
     pub boot: Option<u32>,
 }
 
-/// What happened to the wall clock between two marks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Jump {
-    None,
-    Back(i64),
-    Forward(i64),
-    Boot,
+impl Pair {
+    fn difference(self) -> i64 {
+        self.wall.saturating_sub(self.steady)
+    }
 }
 
-fn between(last: Pair, next: Pair) -> Jump {
-    let old = last.wall.saturating_sub(last.steady);
-    let new = next.wall.saturating_sub(next.steady);
-    let by = new.saturating_sub(old);
-    let same = last.boot.zip(next.boot).map(|(last, next)| last == next);
-    match by {
-        _ if same == Some(false) => Jump::Boot,
-        _ if by.abs() <= NOISE => Jump::None,
-        _ if by < 0 => Jump::Back(-by),
-        // The steady clock began after the last mark was written: another boot, or a jump further than this one is long.
-        _ if same.is_none() && new >= last.wall => Jump::Boot,
-        _ => Jump::Forward(by),
+/// How far the wall clock was set back from `then` to `now`, in microseconds, as far as that can be known.
+pub(crate) fn set_back(then: Pair, now: Pair) -> i64 {
+    let back = match then.boot.zip(now.boot) {
+        Some((then_boot, now_boot)) if then_boot == now_boot => then.difference().saturating_sub(now.difference()),
+        Some(_) | None => then.wall.saturating_sub(now.wall),
+    };
+    if back > NOISE { back } else { 0 }
+}
+
+/// For each boot the difference of its clocks that keys are written in: the latest that any mark of any source shows.
+#[derive(Clone, Debug, Default)]
+pub struct Anchors {
+    latest: BTreeMap<u32, Pair>,
+}
+
+impl Anchors {
+    /// Of marks that are known beforehand, of all sources, and of this moment's.
+    pub fn new(marks: impl IntoIterator<Item = Pair>) -> Anchors {
+        let mut latest = BTreeMap::<u32, Pair>::new();
+        for mark in marks {
+            let Some(boot) = mark.boot else { continue };
+            let kept = latest.entry(boot).or_insert(mark);
+            if kept.steady < mark.steady {
+                *kept = mark;
+            }
+        }
+        Anchors { latest }
+    }
+
+    /// By how much stamps after this mark are moved.
+    fn shift(&self, mark: Pair) -> i64 {
+        let anchor = mark.boot.and_then(|boot| self.latest.get(&boot));
+        let shift = anchor.map_or(0, |anchor| anchor.difference().saturating_sub(mark.difference()));
+        if shift.abs() <= NOISE { 0 } else { shift }
     }
 }
 
 /// Turns stamps of one source, in the order of the file, into keys that never decrease within a boot.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
-    last: Option<Pair>,
-    /// How far the clock has been set back since this boot's first mark, less what was set forward again.
-    level: i64,
-    /// What `level` will be at the end of this boot, as far as known beforehand; then of the next ones.
-    finally: VecDeque<i64>,
+    boot: Option<u32>,
+    shift: i64,
     newest: Option<i64>,
-    /// No record before the next mark can have a later key: while the clock is known to be set back, one that seems to has seen it set forward.
+    /// No record before the next mark is later: one that seems to be has seen the clock set forward.
     latest: Option<i64>,
 }
 
 impl Clock {
-    /// A clock for a source whose marks are known beforehand, at least one per segment.
-    pub fn foreseeing(marks: impl IntoIterator<Item = Pair>) -> Clock {
-        let mut probe = Clock::default();
-        let mut levels = VecDeque::new();
-        for mark in marks {
-            let before = probe.level;
-            if probe.apply(mark) == Jump::Boot {
-                levels.push_back(before);
-            }
-        }
-        levels.push_back(probe.level);
-        Clock { finally: levels, ..Clock::default() }
-    }
-
     /// Takes note of a mark.
-    pub fn mark(&mut self, mark: Pair) {
-        if self.apply(mark) == Jump::Boot {
-            self.newest = None;
-            if self.finally.len() > 1 {
-                self.finally.pop_front();
-            } else {
-                self.finally.clear();
-            }
+    pub fn mark(&mut self, mark: Pair, anchors: &Anchors) {
+        if self.boot != mark.boot {
+            // What came before is of another time, however the clocks stood.
+            (self.boot, self.newest) = (mark.boot, None);
         }
-        self.latest = Some(mark.wall.saturating_add(self.shift()).saturating_add(WITHIN)).filter(|_| self.level > 0);
-    }
-
-    fn shift(&self) -> i64 {
-        self.level - self.finally.front().copied().unwrap_or(0)
+        self.shift = anchors.shift(mark);
+        let end = mark.wall.saturating_add(self.shift).saturating_add(WITHIN);
+        self.latest = mark.boot.map(|_| end);
     }
 
     /// The key by which a record with this stamp is ordered among all sources.
     #[inline]
     pub fn key(&mut self, wall: i64) -> i64 {
-        let key = wall.saturating_add(self.shift());
+        let key = wall.saturating_add(self.shift);
         let key = self.latest.map_or(key, |latest| latest.min(key));
         // Records between a jump and the next mark.
         let key = self.newest.map_or(key, |newest| newest.max(key));
         self.newest = Some(key);
         key
-    }
-
-    fn apply(&mut self, mark: Pair) -> Jump {
-        let jump = self.last.map_or(Jump::None, |last| between(last, mark));
-        self.last = Some(mark);
-        match jump {
-            Jump::None => {}
-            Jump::Back(by) => self.level = self.level.saturating_add(by),
-            Jump::Forward(by) => self.level = self.level.saturating_sub(by).max(0),
-            Jump::Boot => self.level = 0,
-        }
-        jump
     }
 }
 
@@ -122,83 +106,67 @@ mod tests {
     const HOUR: i64 = 3_600_000_000;
     const SECOND: i64 = 1_000_000;
 
-    fn pair(wall: i64, steady: i64) -> Pair {
-        Pair { wall, steady, boot: None }
+    fn pair(wall: i64, steady: i64, boot: u32) -> Pair {
+        Pair { wall, steady, boot: Some(boot) }
     }
 
-    #[test]
-    fn a_jump_further_than_the_boot_is_long_is_no_boot() {
-        let of = |wall, steady, boot| Pair { boot: Some(boot), ..pair(wall, steady) };
-        let marks = [
-            of(100 * HOUR, HOUR, 7),
-            of(900 * HOUR, HOUR + SECOND, 7),
-            of(100 * HOUR + 2 * SECOND, HOUR + 2 * SECOND, 7),
-        ];
-        let mut clock = Clock::foreseeing(marks);
-        let keys: Vec<i64> = marks
-            .iter()
-            .map(|mark| {
-                clock.mark(*mark);
-                clock.key(mark.wall)
-            })
-            .collect();
-        assert!(keys.is_sorted(), "{keys:?}");
-        assert_eq!(keys[2], marks[2].wall);
-        clock.mark(of(100 * HOUR + 3 * SECOND, 2 * HOUR, 8));
-        assert_eq!(clock.key(100 * HOUR + 3 * SECOND), 100 * HOUR + 3 * SECOND);
+    /// The keys of one record right after each mark.
+    fn keys(marks: &[Pair], anchors: &Anchors) -> Vec<i64> {
+        let mut clock = Clock::default();
+        let mut key = |mark: &Pair| {
+            clock.mark(*mark, anchors);
+            clock.key(mark.wall)
+        };
+        marks.iter().map(&mut key).collect()
     }
 
     #[test]
     fn an_honest_clock_changes_nothing() {
-        let mut clock = Clock::default();
-        clock.mark(pair(100 * HOUR, HOUR));
-        assert_eq!(clock.key(100 * HOUR + 5), 100 * HOUR + 5);
-        clock.mark(pair(101 * HOUR, 2 * HOUR + 300));
-        assert_eq!(clock.key(101 * HOUR), 101 * HOUR);
+        let marks = [pair(100 * HOUR, HOUR, 7), pair(101 * HOUR, 2 * HOUR + 300, 7)];
+        assert_eq!(keys(&marks, &Anchors::new(marks)), [100 * HOUR, 101 * HOUR]);
     }
 
     #[test]
-    fn a_jump_back_moves_what_was_before_it() {
-        let marks = [pair(100 * HOUR, HOUR), pair(99 * HOUR + SECOND, HOUR + SECOND)];
-        let mut clock = Clock::foreseeing(marks);
-        clock.mark(marks[0]);
-        assert_eq!(clock.key(100 * HOUR), 99 * HOUR);
-        clock.mark(marks[1]);
-        assert_eq!(clock.key(99 * HOUR + SECOND), 99 * HOUR + SECOND);
+    fn jumps_keep_the_order_and_the_newest_stamps() {
+        let walls = [100 * HOUR, 900 * HOUR, 100 * HOUR + 2 * SECOND, 40 * HOUR, 70 * HOUR];
+        let marks = walls.iter().zip(0..).map(|(wall, n)| pair(*wall, HOUR + n * SECOND, 7)).collect::<Vec<_>>();
+        let keys = keys(&marks, &Anchors::new(marks.clone()));
+        assert_eq!(keys, (0..5).map(|n| 70 * HOUR - (4 - n) * SECOND).collect::<Vec<_>>());
     }
 
     #[test]
-    fn a_jump_back_that_was_not_foreseen_keeps_the_order() {
-        let mut clock = Clock::default();
-        clock.mark(pair(100 * HOUR, HOUR));
-        assert_eq!(clock.key(100 * HOUR), 100 * HOUR);
-        assert_eq!(clock.key(99 * HOUR), 100 * HOUR);
-        clock.mark(pair(99 * HOUR + SECOND, HOUR + SECOND));
-        assert_eq!(clock.key(99 * HOUR + SECOND), 100 * HOUR + SECOND);
-        clock.mark(pair(100 * HOUR + 2 * SECOND, HOUR + 2 * SECOND));
-        assert_eq!(clock.key(100 * HOUR + 2 * SECOND), 100 * HOUR + 2 * SECOND);
+    fn sources_that_begin_at_different_marks_agree() {
+        let walls = [100 * HOUR, 99 * HOUR, 101 * HOUR, 98 * HOUR, 98 * HOUR + SECOND];
+        let marks = walls.iter().zip(0..).map(|(wall, n)| pair(*wall, HOUR + n * SECOND, 7)).collect::<Vec<_>>();
+        for begin in 0..marks.len() {
+            let anchors = Anchors::new([&marks[..1], &marks[begin..]].concat().into_iter().chain([marks[4]]));
+            assert_eq!(keys(&marks[begin..], &anchors), keys(&marks, &anchors)[begin..], "{begin}");
+        }
     }
 
     #[test]
-    fn what_sees_a_jump_forward_before_its_mark_is_not_put_off() {
-        let of = |wall, steady| Pair { boot: Some(7), ..pair(wall, steady) };
+    fn a_jump_that_no_mark_shows_yet_spoils_nothing_after_it() {
+        let marks = [pair(100 * HOUR, HOUR, 7), pair(100 * HOUR + 2 * SECOND, HOUR + 2 * SECOND, 7)];
+        let anchors = Anchors::new(marks);
         let mut clock = Clock::default();
-        clock.mark(of(100 * HOUR, HOUR));
-        clock.mark(of(98 * HOUR + SECOND, HOUR + SECOND));
-        clock.mark(of(98 * HOUR + 2 * SECOND, HOUR + 2 * SECOND));
-        assert_eq!(clock.key(98 * HOUR + 2 * SECOND), 100 * HOUR + 2 * SECOND);
-        assert_eq!(clock.key(100 * HOUR + 2 * SECOND + 5), 100 * HOUR + 2 * SECOND + WITHIN);
-        clock.mark(of(100 * HOUR + 3 * SECOND, HOUR + 3 * SECOND));
-        assert_eq!(clock.key(100 * HOUR + 4 * SECOND), 100 * HOUR + 4 * SECOND);
+        clock.mark(marks[0], &anchors);
+        assert_eq!(clock.key(99 * HOUR), 99 * HOUR);
+        assert_eq!(clock.key(300 * HOUR), 100 * HOUR + WITHIN);
+        assert_eq!(clock.key(100 * HOUR + SECOND), 100 * HOUR + WITHIN);
+        clock.mark(marks[1], &anchors);
+        assert_eq!(clock.key(marks[1].wall), marks[1].wall);
     }
 
     #[test]
-    fn a_boot_begins_anew() {
-        let mut clock = Clock::default();
-        clock.mark(pair(100 * HOUR, 50 * HOUR));
-        clock.mark(pair(90 * HOUR, 51 * HOUR));
-        assert_eq!(clock.key(90 * HOUR), 101 * HOUR);
-        clock.mark(pair(92 * HOUR, HOUR));
-        assert_eq!(clock.key(92 * HOUR), 92 * HOUR);
+    fn a_boot_begins_anew_and_has_a_difference_of_its_own() {
+        let marks = [pair(100 * HOUR, 50 * HOUR, 7), pair(90 * HOUR, 51 * HOUR, 7), pair(92 * HOUR, HOUR, 8)];
+        assert_eq!(keys(&marks, &Anchors::new(marks)), [89 * HOUR, 90 * HOUR, 92 * HOUR]);
+    }
+
+    #[test]
+    fn without_a_boot_stamps_are_believed_and_the_order_of_the_source_kept() {
+        let of = |wall, steady| Pair { wall, steady, boot: None };
+        let marks = [of(100 * HOUR, HOUR), of(99 * HOUR, HOUR + SECOND), of(101 * HOUR, HOUR + 2 * SECOND)];
+        assert_eq!(keys(&marks, &Anchors::new(marks)), [100 * HOUR, 100 * HOUR, 101 * HOUR]);
     }
 }

@@ -11,20 +11,17 @@ use std::path::Path;
 
 use memchr::memmem;
 
-use super::clock::{Pair, WITHIN};
+use super::clock::{Pair, WITHIN, set_back};
+use super::past::{MARGIN, Past};
 use super::record::{self, Stream};
 use super::segments;
 use super::stamp::Stamps;
 use super::writer::Origin;
 use crate::error::{Context, PathError};
 
-/// Streams write side by side, so a line may come a little after one that is younger: so much older ones are asked for, too. Microseconds.
-const MARGIN: i64 = 2 * SECOND;
 const SECOND: i64 = 1_000_000;
 /// So many bytes of others are looked through for an origin that did not write last: one that was replaced does not come back.
 const FOREIGN: usize = 64 << 20;
-/// What the clocks of a mark and of now differ by without anybody having set them. Microseconds.
-const NOISE: i64 = 20_000;
 
 /// What the log holds of one origin.
 #[derive(Debug, Default)]
@@ -87,9 +84,8 @@ impl Cursor {
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes).context("read", &dir.join(record::segment_name(number)))?;
             let segment = search.segment(&bytes);
-            if since.is_none() {
-                since = search.found.first().and_then(|newest| newest.last()).map(|(_, item)| search.since(item.time));
-            }
+            // Marks further in front may tell of more.
+            since = search.newest().map(|newest| search.since(newest));
             foreign += if segment.has_ours { 0 } else { bytes.len() };
             if since.is_none() && foreign > FOREIGN {
                 break;
@@ -151,16 +147,6 @@ impl Cursor {
     }
 }
 
-/// How far the wall clock was set back from `then` to `now`, in microseconds, as far as that can be known.
-pub(crate) fn set_back(then: Pair, now: Pair) -> i64 {
-    let offset = |pair: Pair| pair.wall.saturating_sub(pair.steady);
-    let back = match then.boot.zip(now.boot) {
-        Some((then_boot, now_boot)) if then_boot == now_boot => offset(then).saturating_sub(offset(now)),
-        Some(_) | None => then.wall.saturating_sub(now.wall),
-    };
-    if back > NOISE { back } else { 0 }
-}
-
 fn key(time: i64, full: bool, payload: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write_i64(time);
@@ -173,10 +159,18 @@ struct Search<'a> {
     origin: &'a Origin,
     run: u64,
     /// For each segment, newest first.
-    found: Vec<Vec<(Stream, Item)>>,
+    found: Vec<Found>,
     earlier: Option<u64>,
     /// Of the mark before the newest record: later marks may have been written by other clocks.
     clocks: Option<Pair>,
+}
+
+/// What one segment holds of the origin, in its order.
+#[derive(Default)]
+struct Found {
+    items: Vec<(Stream, Item)>,
+    /// The clocks of marks, each with the number of records before it.
+    marks: Vec<(usize, Pair)>,
 }
 
 /// What one segment told about those before it.
@@ -196,7 +190,7 @@ impl Search<'_> {
         told.has_ours = true;
         let end = memchr::memrchr(b'\n', bytes).map_or(0, |end| end + 1);
         let (mut stamps, mut ours, mut first) = (Stamps::default(), false, true);
-        let (mut items, mut clocks, mut newest, mut run) = (Vec::new(), None, None, 0);
+        let (mut found_here, mut clocks, mut newest, mut run) = (Found::default(), None, None, 0);
         for line in bytes[..end].split(|byte| *byte == b'\n') {
             let Some(found) = record::parse(line) else { continue };
             let Some(time) = found.stamp.first_chunk().and_then(|stamp| stamps.micros(stamp)) else { continue };
@@ -209,23 +203,28 @@ impl Search<'_> {
                         run = mark.run;
                         self.earlier = self.earlier.max(Some(mark.run).filter(|run| *run < self.run));
                         clocks = mark.clocks;
+                        found_here.marks.extend(clocks.map(|clocks| (found_here.items.len(), clocks)));
                     }
                 }
                 Stream::Stdout | Stream::Stderr if ours => {
                     told.newest = told.newest.max(Some(time));
                     newest = clocks;
-                    items.push((found.stream, Item { time, key: key(time, found.full, found.payload), run }));
+                    let item = Item { time, key: key(time, found.full, found.payload), run };
+                    found_here.items.push((found.stream, item));
                 }
                 Stream::Stdout | Stream::Stderr | Stream::Orchestra => {}
             }
         }
-        if !items.is_empty() {
-            if self.found.is_empty() {
-                self.clocks = newest;
-            }
-            self.found.push(items);
+        if !found_here.items.is_empty() && self.newest().is_none() {
+            self.clocks = newest;
         }
+        self.found.push(found_here);
         told
+    }
+
+    /// The time of the newest record.
+    fn newest(&self) -> Option<i64> {
+        self.found.iter().find_map(|segment| segment.items.last()).map(|(_, item)| item.time)
     }
 
     fn since(&self, newest: i64) -> i64 {
@@ -233,14 +232,32 @@ impl Search<'_> {
             // What is younger than the mark before it allows was written before the clock was set back.
             newest.min(then.wall.saturating_add(WITHIN)).saturating_sub(set_back(then, self.origin.now()))
         });
+        let known = self.not_yet_past().map_or(known, |lowest| known.min(lowest));
         known.saturating_sub(MARGIN).div_euclid(SECOND) * SECOND
+    }
+
+    /// Where the clock was set back, and nothing shows that what is on disk was written after that: the lowest time of what may come.
+    fn not_yet_past(&self) -> Option<i64> {
+        let mut past = Past::default();
+        for segment in self.found.iter().rev() {
+            let mut marks = segment.marks.iter().peekable();
+            for (at, (_, item)) in segment.items.iter().enumerate() {
+                while let Some((_, clocks)) = marks.next_if(|(before, _)| *before <= at) {
+                    past.mark(*clocks);
+                }
+                past.record(item.time);
+            }
+            marks.for_each(|(_, clocks)| past.mark(*clocks));
+        }
+        past.lowest(self.origin.now())
     }
 
     fn cursor(self, since: Option<i64>) -> Cursor {
         let Some(from) = since else { return Cursor { earlier: self.earlier, ..Cursor::default() } };
         let mut cursor = Cursor { since, earlier: self.earlier, unjoined: true, ..Cursor::default() };
         // Some engines tell only what is not older than they are asked for, others all from the first such line on.
-        for (stream, item) in self.found.into_iter().rev().flatten().skip_while(|(_, item)| item.time < from) {
+        let items = self.found.into_iter().rev().flat_map(|segment| segment.items);
+        for (stream, item) in items.skip_while(|(_, item)| item.time < from) {
             let known = &mut cursor.streams[usize::from(stream == Stream::Stderr)];
             if let Known::Nothing = known {
                 *known = Known::Some(Box::new(Tail { counts: HashMap::new(), last: item, newest: item.time }));

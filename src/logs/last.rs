@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::ops::ControlFlow;
 
-use super::clock::Clock;
 use super::filter::Filter;
 use super::lines::{Line, Lines};
 use super::merge::Records;
@@ -31,27 +30,16 @@ pub fn start_of_last(source: &Source, n: usize, filter: &Filter) -> Result<Start
         let path = dir.join(record::segment_name(*number));
         if let Some(offset) = search.segment(&mut file).context("read", &path)? {
             let mark = segments::mark_before(&mut file, offset).context("read", &path)?;
-            found = Start { segment: *number, offset, run: mark.map_or(0, |mark| mark.run), clock: Clock::default() };
-            let mut marks: Vec<_> = mark.and_then(|mark| mark.clocks).into_iter().collect();
+            let (run, mark) = (mark.map_or(0, |mark| mark.run), mark.and_then(|mark| mark.clocks));
+            found = Start { segment: *number, offset, run, mark, marks: mark.into_iter().collect() };
             for later in numbers.iter().filter(|later| *later > number) {
-                marks.extend(segments::head(dir, *later)?.and_then(|head| head.mark?.clocks));
+                found.marks.extend(segments::head(dir, *later)?.and_then(|head| head.mark?.clocks));
             }
-            marks.extend(newest_mark(source, &numbers)?);
-            found.clock = Clock::foreseeing(marks.iter().copied());
-            if let Some(first) = mark.and_then(|mark| mark.clocks) {
-                found.clock.mark(first);
-            }
+            found.marks.extend(segments::newest_mark(dir, &numbers)?.and_then(|mark| mark.clocks));
             break;
         }
     }
     Ok(found)
-}
-
-fn newest_mark(source: &Source, numbers: &[u64]) -> Result<Option<super::clock::Pair>, PathError> {
-    let Some(newest) = numbers.last() else { return Ok(None) };
-    let Some(mut file) = segments::open(&source.dir, *newest)? else { return Ok(None) };
-    let len = file.metadata().context("read", &source.dir)?.len();
-    Ok(segments::mark_before(&mut file, len).context("read", &source.dir)?.and_then(|mark| mark.clocks))
 }
 
 struct Search<'a> {

@@ -134,10 +134,12 @@ fn sift_down(heap: &mut [(i64, usize)]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::logs::reader::Start;
+    use crate::logs::clock::Anchors;
+    use crate::logs::reader::{Start, span};
     use crate::logs::record::Stream;
     use crate::logs::testing::Folder;
     use proptest::prelude::*;
+    use std::sync::Arc;
 
     #[derive(Default)]
     struct Seen(Vec<(i64, usize, String)>);
@@ -151,9 +153,10 @@ mod tests {
 
     fn merge(folders: &[Folder]) -> Merge {
         let mut merge = Merge::default();
-        for folder in folders {
-            let (start, last) = crate::logs::reader::span(folder.dir(), None, None).unwrap();
-            merge.add(Reader::new(folder.dir(), start, last, 0));
+        let starts: Vec<_> = folders.iter().map(|folder| span(folder.dir(), None, None).unwrap()).collect();
+        let anchors = Arc::new(Anchors::new(starts.iter().flat_map(|(start, _)| start.marks.clone())));
+        for (folder, (start, last)) in folders.iter().zip(starts) {
+            merge.add(Reader::anchored(folder.dir(), start, last, 0, Arc::clone(&anchors)));
         }
         merge
     }

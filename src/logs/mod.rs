@@ -13,6 +13,7 @@ pub mod level;
 pub mod lines;
 pub mod merge;
 pub mod output;
+mod past;
 pub mod reader;
 pub mod record;
 pub mod segments;

@@ -7,8 +7,9 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::clock::Clock;
+use super::clock::{Anchors, Clock, Pair};
 use super::record::{self, HEADER, MAX_PAYLOAD, STAMP, Stream};
 use super::segments;
 use super::stamp::Stamps;
@@ -26,8 +27,10 @@ pub struct Start {
     pub offset: u64,
     /// The run that writes there.
     pub run: u64,
-    /// The clock as it stands there.
-    pub clock: Clock,
+    /// The mark before it.
+    pub mark: Option<Pair>,
+    /// Marks that follow, as far as they are easily found: the first of each segment, and the newest.
+    pub marks: Vec<Pair>,
 }
 
 /// One record as it lies in the reader's buffer.
@@ -70,6 +73,7 @@ pub struct Reader {
     oversized: bool,
     run: u64,
     clock: Clock,
+    anchors: Arc<Anchors>,
     stamps: Stamps,
     present: Present,
     /// Lines that are no records.
@@ -92,6 +96,15 @@ struct Present {
 impl Reader {
     /// A reader of `dir` from `start` on, up to and with segment `last` where one is given.
     pub fn new(dir: &Path, start: Start, last: Option<u64>, buffer: usize) -> Reader {
+        Reader::anchored(dir, start, last, buffer, Arc::default())
+    }
+
+    /// The same, whose keys agree with those of all readers that have these anchors.
+    pub fn anchored(dir: &Path, start: Start, last: Option<u64>, buffer: usize, anchors: Arc<Anchors>) -> Reader {
+        let mut clock = Clock::default();
+        if let Some(mark) = start.mark {
+            clock.mark(mark, &anchors);
+        }
         Reader {
             dir: dir.to_owned(),
             number: start.segment,
@@ -105,7 +118,8 @@ impl Reader {
             plain: true,
             oversized: false,
             run: start.run,
-            clock: start.clock,
+            clock,
+            anchors,
             stamps: Stamps::default(),
             present: Present::default(),
             n_skipped: 0,
@@ -185,7 +199,7 @@ impl Reader {
         };
         self.run = mark.run;
         if let Some(clocks) = mark.clocks {
-            self.clock.mark(clocks);
+            self.clock.mark(clocks, &self.anchors);
         }
     }
 
@@ -320,13 +334,8 @@ pub fn span(dir: &Path, since: Option<i64>, until: Option<i64>) -> Result<(Start
     let last = last.and_then(|at| all.get(at).copied());
     let segment = all.get(first).copied().unwrap_or(0);
     let mut marks: Vec<_> = heads.iter().skip(first).filter_map(|head| head.as_ref()?.mark?.clocks).collect();
-    if let Some(newest) = all.last()
-        && let Some(mut file) = segments::open(dir, *newest)?
-    {
-        let len = file.metadata().context("read", dir)?.len();
-        marks.extend(segments::mark_before(&mut file, len).context("read", dir)?.and_then(|mark| mark.clocks));
-    }
-    Ok((Start { segment, offset: 0, run: 0, clock: Clock::foreseeing(marks) }, last))
+    marks.extend(segments::newest_mark(dir, &all)?.and_then(|mark| mark.clocks));
+    Ok((Start { segment, marks, ..Start::default() }, last))
 }
 
 #[cfg(test)]

@@ -47,6 +47,14 @@ pub fn mark(wall: i64, payload: &[u8]) -> Option<Mark> {
     Some(Mark { run: run?, clocks })
 }
 
+/// The last mark that is written in the newest of these segments of a folder.
+pub fn newest_mark(dir: &Path, numbers: &[u64]) -> Result<Option<Mark>, PathError> {
+    let Some(newest) = numbers.last() else { return Ok(None) };
+    let Some(mut file) = open(dir, *newest)? else { return Ok(None) };
+    let len = file.metadata().context("read", dir)?.len();
+    mark_before(&mut file, len).context("read", dir)
+}
+
 /// The numbers of the segments of a folder, oldest first. A folder that is not there has none.
 pub fn list(dir: &Path) -> Result<Vec<u64>, PathError> {
     let entries = match std::fs::read_dir(dir) {
@@ -197,7 +205,7 @@ mod tests {
         let mut file = open(folder.dir(), 1).unwrap().unwrap();
         let len = file.metadata().unwrap().len();
         let newest = mark_before(&mut file, len).unwrap().unwrap();
-        assert_eq!(newest, Mark { run: 8, clocks: Some(Pair { wall: 2_000_000, steady: 1_000_005, boot: None }) });
+        assert_eq!(newest, Mark { run: 8, clocks: Some(Pair { wall: 2_000_000, steady: 1_000_005, boot: Some(7) }) });
         assert_eq!(mark_before(&mut file, len - 150).unwrap().unwrap().run, 7);
         assert_eq!(mark_before(&mut file, 0).unwrap(), None);
     }

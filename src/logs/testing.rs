@@ -49,9 +49,9 @@ impl Folder {
         self.record(at, stream, true, text.as_bytes())
     }
 
-    /// A mark; `steady` in microseconds.
+    /// A mark of the one boot; `steady` in microseconds.
     pub(crate) fn mark(&mut self, at: i64, run: u64, steady: i64) -> &mut Folder {
-        self.line(at, Stream::Mark, &format!("run={run} mono={}", steady * 1000))
+        self.line(at, Stream::Mark, &format!("run={run} mono={} boot=7", steady * 1000))
     }
 
     /// The next record begins a new segment.

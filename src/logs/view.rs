@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::clock::Anchors;
 use super::filter::Filter;
 use super::last;
 use super::lines::{Line, Lines, Sink};
@@ -11,6 +13,7 @@ use super::merge::Merge;
 use super::reader::{self, MIN_BUFFER, Reader, Start};
 use super::record::STAMP;
 use super::sources::{Channel, Selection, Source};
+use super::writer;
 use crate::error::PathError;
 
 /// All readers together take so much memory, as long as each has the least it needs.
@@ -48,6 +51,7 @@ pub struct View {
     query: Query,
     merge: Merge,
     lines: Lines,
+    anchors: Arc<Anchors>,
 }
 
 /// Reads everything that is asked for, as it is at this moment. `Break` when the taker stopped.
@@ -64,16 +68,20 @@ impl View {
     pub fn open(logs: &Path, query: Query) -> Result<View, PathError> {
         let sources = query.selection.find(logs)?;
         let buffer = (BUFFERS / sources.len().max(1)).clamp(MIN_BUFFER, LARGEST_BUFFER);
+        let begin = |source: &Source| match query.last {
+            Some(n) => Ok((last::start_of_last(source, n, &query.filter)?, None)),
+            None => reader::span(&source.dir, query.filter.since, query.filter.until),
+        };
+        let starts = sources.iter().map(begin).collect::<Result<Vec<_>, PathError>>()?;
+        let marks = starts.iter().flat_map(|(start, _)| &start.marks).copied();
+        let anchors = Arc::new(Anchors::new(marks.chain([writer::now()])));
         let mut merge = Merge::default();
-        for source in &sources {
-            let (start, last) = match query.last {
-                Some(n) => (last::start_of_last(source, n, &query.filter)?, None),
-                None => reader::span(&source.dir, query.filter.since, query.filter.until)?,
-            };
-            merge.add(Reader::new(&source.dir, start, last.filter(|_| !query.follow), buffer));
+        for (source, (start, last)) in sources.iter().zip(starts) {
+            let last = last.filter(|_| !query.follow);
+            merge.add(Reader::anchored(&source.dir, start, last, buffer, Arc::clone(&anchors)));
         }
         let lines = Lines::new(sources, query.filter.clone());
-        Ok(View { logs: logs.to_owned(), query, merge, lines })
+        Ok(View { logs: logs.to_owned(), query, merge, lines, anchors })
     }
 
     /// The sources by number, as lines name them.
@@ -123,7 +131,8 @@ impl View {
     pub fn rescan(&mut self) -> Result<(), PathError> {
         for source in self.query.selection.find(&self.logs)? {
             if !self.lines.sources().contains(&source) {
-                self.merge.add(Reader::new(&source.dir, Start::default(), None, MIN_BUFFER));
+                let anchors = Arc::clone(&self.anchors);
+                self.merge.add(Reader::anchored(&source.dir, Start::default(), None, MIN_BUFFER, anchors));
                 self.lines.add(source);
             }
         }
@@ -240,6 +249,29 @@ mod tests {
         for n in [0, 1, 5, 200, 201, 500] {
             let last = texts(dir.path(), Query { last: Some(n), ..Query::default() });
             assert_eq!(last, all[201 - n.min(201)..], "{n}");
+        }
+    }
+
+    #[test]
+    fn the_last_are_the_last_however_the_clock_was_set() {
+        const HOUR: i64 = 3_600_000_000;
+        let dir = tempfile::tempdir().unwrap();
+        let (mut api, mut web) = (Folder::at(dir.path(), "api/1"), Folder::at(dir.path(), "web/1"));
+        // The rare lines of one source reach back to its first mark, the many of the other do not.
+        for (step, hour) in (0..).zip([50, 80, 20, 90, 60, 60]) {
+            let (wall, steady) = (hour * HOUR + step * 5_000_000, HOUR + step * 5_000_000);
+            api.mark(wall, 1, steady).line(wall + 1, Stream::Stdout, &format!("api {step}"));
+            web.mark(wall, 1, steady);
+            for n in 0..1000 {
+                web.line(wall + 2 + n, Stream::Stdout, &format!("web {step} {n:0100}"));
+            }
+        }
+        let all = texts(dir.path(), Query::default());
+        let steps: Vec<_> = all.iter().filter_map(|text| text.split(' ').nth(1)).collect();
+        assert!(steps.is_sorted(), "{steps:?}");
+        for n in [10, 500, 1500, 4000] {
+            let last = texts(dir.path(), Query { last: Some(n), ..Query::default() });
+            assert_eq!(last, all[all.len() - n..], "{n}");
         }
     }
 

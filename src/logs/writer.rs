@@ -559,7 +559,7 @@ fn boot() -> Option<u32> {
 }
 
 /// The two clocks at this moment.
-fn now() -> Pair {
+pub fn now() -> Pair {
     // Nanoseconds to microseconds: always within i64.
     Pair { wall: wall_us(), steady: (mono_ns() / 1000) as i64, boot: boot() }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{oracle, report};
-use crate::support::docker::{Engine, Private, skip};
+use crate::support::docker::{Engine, Private, skip_extra};
 use crate::support::{Vendors, eventually};
 
 /// Says a number ten times a second, and says so when it is told to end.
@@ -19,7 +19,7 @@ pub(crate) fn private(images: &[&str]) -> Option<Private> {
     match Private::start(&shared, images) {
         Ok(private) => Some(private),
         Err(why) => {
-            skip(&format!("tests that kill an engine: {why}"));
+            skip_extra(&format!("tests that kill an engine: {why}"));
             None
         }
     }

@@ -7,7 +7,7 @@ use nix::unistd::Pid;
 
 use super::dice::Dice;
 use super::report;
-use crate::support::docker::{Engine, Private, skip};
+use crate::support::docker::{Engine, Private, skip_extra};
 use crate::support::{Vendors, eventually};
 
 const KILLS: usize = if cfg!(feature = "faults") { 10 } else { 2 };
@@ -22,7 +22,7 @@ fn served() -> Option<Private> {
     let private = match Private::start_on(&shared, &["busybox:1", "registry:2"], Some("size=1g")) {
         Ok(private) => private,
         Err(why) => {
-            skip(&format!("faults while an image is fetched: {why}"));
+            skip_extra(&format!("faults while an image is fetched: {why}"));
             return None;
         }
     };
@@ -62,7 +62,7 @@ fn killed_while_an_image_is_fetched() {
     fleet.orchestra(&["start", "api"]).ok();
     let api = fleet.pid("api.1");
     if let Err(why) = private.throttle("80mbit") {
-        return skip(&format!("a slow wire: {why}"));
+        return skip_extra(&format!("a slow wire: {why}"));
     }
     let (mut fetching, mut slowest) = (0, Duration::ZERO);
     for _ in 0..KILLS {

@@ -66,6 +66,30 @@ fn a_killed_supervisor_takes_nothing_along() {
 }
 
 #[test]
+fn without_services_the_next_command_takes_over_what_runs_and_starts_what_ended() {
+    let Some(fleet) = filled("alone") else { return };
+    let began = |instance: &str| fleet.inspect(&fleet.container(instance), "{{.Id}} {{.State.StartedAt}}");
+    let (postgres, redis) = (began("postgres.1"), fleet.container("redis.1"));
+    let killed = fleet.supervisor();
+    kill(Pid::from_raw(killed), Signal::SIGKILL).unwrap();
+    eventually("its end", || (fleet.ps()["supervisor"]["running"] == false).then_some(()));
+    // Containers have no shim that would bring a supervisor back; the engine is asked what runs.
+    fleet.engine.docker(&["kill", &redis]);
+    assert_ne!(fleet.service("postgres")["state"], "idle");
+    fleet.sql("do $$ begin raise warning 'nobody listens'; end $$");
+    fleet.orchestra(&["start"]).ok();
+    assert_eq!(began("postgres.1"), postgres, "it ran on, and is not started again");
+    assert_eq!(fleet.container("redis.1"), redis, "the same container, started again");
+    assert_eq!(
+        (&fleet.service("postgres")["state"], &fleet.service("redis")["state"]),
+        (&"ready".into(), &"ready".into())
+    );
+    assert_kept(&fleet);
+    let heard = fleet.lines(&["postgres"]).iter().filter(|line| line.contains("nobody listens")).count();
+    assert_eq!(heard, 1, "what was said meanwhile is in the log, once");
+}
+
+#[test]
 fn a_container_removed_by_hand_comes_back_with_its_data() {
     let Some(fleet) = filled("removed") else { return };
     let before = fleet.container("postgres.1");

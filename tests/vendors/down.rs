@@ -42,6 +42,20 @@ fn data_stay_unless_they_are_asked_for() {
 }
 
 #[test]
+fn one_that_the_files_do_not_know_any_more_goes_for_good() {
+    let Some(fleet) = Vendors::new("forgotten", &format!("vendors:\n{POSTGRES}{REDIS}")) else { return };
+    fleet.orchestra(&["start"]).ok();
+    fleet.write("orchestra.yml", format!("vendors:\n{POSTGRES}"));
+    let out = fleet.orchestra(&["vendors", "down", "--volumes", "--yes"]).ok();
+    assert!(out.stderr.contains(&format!("removed container {}-redis-1", fleet.project)), "{}", out.stderr);
+    // Whoever still wanted it would see that somebody removed its container, and make another.
+    fleet.orchestra(&["vendors", "up"]).ok();
+    let said = fleet.orchestra(&["logs", "redis"]).ok().stdout;
+    assert!(!said.contains("somebody removed"), "{said}");
+    assert_eq!(fleet.containers(), [fleet.container("postgres.1")]);
+}
+
+#[test]
 fn one_vendor_goes_and_the_other_stays() {
     let Some(fleet) = Vendors::new("one", &format!("vendors:\n{POSTGRES}{REDIS}")) else { return };
     fleet.orchestra(&["start"]).ok();

@@ -1,5 +1,5 @@
 //! Vendors from the outside: real servers in a real engine, asked by real clients. Without an engine these tests say so once and pass; with
-//! ORCHESTRA_REQUIRE_DOCKER=1 they fail.
+//! ORCHESTRA_REQUIRE_DOCKER=1 they fail, with `able` they do where `scripts/test` found an engine.
 
 mod away;
 mod data;
@@ -7,6 +7,7 @@ mod down;
 mod exec;
 mod names;
 mod pull;
+mod remote;
 mod shop;
 mod start;
 

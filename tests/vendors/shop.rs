@@ -2,9 +2,13 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use crate::support::docker::{Engine, skip};
+use crate::support::docker::{Engine, skip_extra};
 use crate::support::{Fleet, Vendors, eventually};
+
+/// A build of many modules takes so long at the most.
+const BUILD: Duration = Duration::from_secs(900);
 
 /// The modules that the example is made of, where `scripts/test` has fetched them: `go`'s own folder, which tests do not see otherwise.
 fn modules() -> Option<String> {
@@ -16,7 +20,7 @@ fn modules() -> Option<String> {
         let folder = go(&["env", "GOMODCACHE"]).stdout;
         return Some(String::from_utf8(folder).unwrap().trim().to_owned());
     }
-    skip(&format!(
+    skip_extra(&format!(
         "the shop with vendors: its modules are not here: {}",
         String::from_utf8_lossy(&there.stderr).trim()
     ));
@@ -34,8 +38,10 @@ fn orders_are_kept_and_shipped_and_survive() {
     shop.set("GOMODCACHE", &modules);
     let fleet = Vendors::of(shop, engine, project);
 
+    // The modules are compiled here for the first time, on a machine that may be busy.
+    fleet.background(&["build"]).wait(BUILD).ok();
     fleet.orchestra(&["start"]).ok();
-    let tested = fleet.orchestra(&["test", "--acceptance"]).ok();
+    let tested = fleet.background(&["test", "--acceptance"]).wait(BUILD).ok();
     assert!(tested.stdout.contains("orders"), "{}", tested.stdout);
     eventually("orders to be shipped", || fleet.lines(&["shipping"]).iter().any(|l| l.contains("tea")).then_some(()));
     let psql = ["vendors", "exec", "postgres", "psql", "-U", "postgres", "-d", "shop", "-Atc"];

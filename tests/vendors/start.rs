@@ -107,7 +107,12 @@ fn vendors_are_seen_in_ps_logs_and_why() {
     assert!(logs.contains("Ready to accept connections") && !logs.contains("hello"), "{logs}");
     let why = fleet.orchestra(&["why", "redis"]).ok().stdout;
     assert!(why.contains("redis:7") && why.contains("ready"), "{why}");
+    let why = fleet.orchestra(&["why", "redis", "-o", "json"]).ok().json();
+    assert_eq!(why["containers"][0]["id"], fleet.container("redis.1"), "{why}");
+    assert!(fleet.orchestra(&["why", "api", "-o", "json"]).ok().json().get("containers").is_none());
     fleet.orchestra(&["vendors", "ps", "api"]).exits(2);
+    let wrong = fleet.orchestra(&["vendors", "redis", "up"]).exits(2);
+    assert!(wrong.stderr.contains("orchestra vendors up redis"), "{}", wrong.stderr);
     let wrong = fleet.orchestra(&["vendors", "up", "redsi"]).exits(2);
     assert!(wrong.stderr.contains("did you mean redis?"), "{}", wrong.stderr);
 }

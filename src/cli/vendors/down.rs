@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::super::change::{self, Ended};
 use super::super::context::{Context, Place};
 use super::super::signals::Signals;
-use super::super::{hooks, request, text};
+use super::super::{answers, hooks, request, text};
 use super::containers::{Whose, find};
 use super::{Chosen, among, environment, tags};
 use crate::api::convert::Ask;
@@ -96,6 +96,9 @@ impl Down<'_> {
                 self.tell_of_nameless(&docker, &kept).await?;
             }
             docker.remove_container(&kept.id, volumes).await?;
+            if self.args.volumes {
+                self.remove_handed(&docker, &kept).await;
+            }
             self.say("container", &kept.name);
             removed.containers.push(kept.name);
         }
@@ -146,6 +149,16 @@ impl Down<'_> {
         Ok(names.into_iter().collect())
     }
 
+    /// Volumes without a name that went from container to container: they go as quietly as those that the engine removes itself.
+    async fn remove_handed(&self, docker: &Docker, kept: &Kept) {
+        for name in &kept.handed {
+            // A container of somebody else holds it.
+            if let Err(failure) = docker.remove_volume(name).await {
+                self.context.output.note("note", &failure.to_string());
+            }
+        }
+    }
+
     /// What lies in volumes without a name stays, too, but nobody finds it again once its container is gone.
     async fn tell_of_nameless(&self, docker: &Docker, kept: &Kept) -> Result<(), Error> {
         let nameless: Vec<String> = mounted(docker, kept).await?.into_iter().filter(|name| is_nameless(name)).collect();
@@ -161,7 +174,7 @@ impl Down<'_> {
     /// Through the supervisor where one runs, which knows order, graces and policies; else straight.
     async fn stop(&self, docker: &Docker) -> Result<(), Error> {
         if lock::is_held(&self.place.home)? {
-            return self.ask_supervisor().await;
+            return self.ask_supervisor(docker).await;
         }
         self.forget()?;
         let running = find(docker, &self.place.home.root, self.whose).await?.into_iter().filter(|kept| kept.running);
@@ -182,15 +195,34 @@ impl Down<'_> {
         Ok(())
     }
 
-    async fn ask_supervisor(&self) -> Result<(), Error> {
-        let known = |name: &&ServiceName| self.project.is_none_or(|project| project.vendors.contains_key(*name));
-        let names: Vec<String> = match self.whose {
-            Whose::These(names) => names.iter().filter(known).map(ToString::to_string).collect(),
+    /// What the supervisor is to stop: those that are meant by the files, and then those that the files do not know any more while it runs them still, which
+    /// would be started anew.
+    async fn known_to_supervisor(&self, docker: &Docker) -> Result<[BTreeSet<String>; 2], Error> {
+        let declared = |name: &&ServiceName| self.project.is_none_or(|project| project.vendors.contains_key(*name));
+        let names: BTreeSet<String> = match self.whose {
+            Whose::These(names) => names.iter().filter(declared).map(ToString::to_string).collect(),
             Whose::All { .. } => self.project.iter().flat_map(|p| p.vendors.keys().map(ToString::to_string)).collect(),
         };
-        if names.is_empty() {
-            return Ok(());
+        let kept = find(docker, &self.place.home.root, self.whose).await?;
+        let kept = kept.into_iter().filter_map(|one| Some(one.instance?.service.to_string()));
+        let mut gone: BTreeSet<String> = kept.filter(|name| !names.contains(name)).collect();
+        if !gone.is_empty() {
+            let ps = answers::ps(&self.context.output, self.place, self.project).await?;
+            gone.retain(|name| ps.services.iter().any(|service| service.name == *name));
         }
+        Ok([names, gone])
+    }
+
+    async fn ask_supervisor(&self, docker: &Docker) -> Result<(), Error> {
+        for names in self.known_to_supervisor(docker).await? {
+            if !names.is_empty() {
+                self.ask_to_stop(names.into_iter().collect()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask_to_stop(&self, names: Vec<String>) -> Result<(), Error> {
         let mut asked = request::of(self.context, self.place, names);
         asked.timeout_ms = self.args.timeout.map(|grace| u64::try_from(grace.as_millis()).unwrap_or(u64::MAX));
         let mut signals = Signals::new()?;

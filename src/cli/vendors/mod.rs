@@ -78,13 +78,26 @@ struct Logs {
 /// `orchestra vendors`
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Error> {
     match &args.command {
-        None => list(context, &args.chosen),
+        None => in_order(&args.chosen).and_then(|()| list(context, &args.chosen)),
         Some(Command::Ps(chosen)) => list(context, chosen),
         Some(Command::Logs(asked)) => logs(context, asked),
         Some(Command::Up(args)) => up::run(context, args),
         Some(Command::Down(args)) => down::run(context, args),
         Some(Command::Pull(chosen)) => pull::run(context, chosen),
         Some(Command::Exec(args)) => exec::run(context, args),
+    }
+}
+
+/// `vendors postgres up` shows nothing: what is to be done comes first.
+fn in_order(chosen: &Chosen) -> Result<(), Error> {
+    match chosen.select.iter().position(|word| <Command as clap::Subcommand>::has_subcommand(word)) {
+        Some(at) => {
+            let (mut names, word) = (chosen.select.clone(), &chosen.select[at]);
+            names.remove(at);
+            let error = Error::usage(format!("`{word}` comes before the names of vendors"));
+            Err(error.hint(format!("orchestra vendors {word} {}", names.join(" "))))
+        }
+        None => Ok(()),
     }
 }
 

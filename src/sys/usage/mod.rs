@@ -4,6 +4,7 @@
 //! may begin a session, so there the control group counts.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::time::{Duration, Instant};
 
 use super::cgroup::{self, Used};
@@ -50,10 +51,10 @@ pub struct Usage {
 /// A sample is used only from this age on.
 const SAMPLE_AGE: Duration = Duration::from_secs(1);
 
-/// Remembers samples between questions.
+/// Remembers samples between questions, of what has such a name: the pid of a leader.
 #[derive(Debug, Default)]
-pub struct Sampler {
-    known: HashMap<u32, Known>,
+pub struct Sampler<K = u32> {
+    known: HashMap<K, Known>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -112,18 +113,26 @@ impl Sampler {
         }
         sums.into_iter().map(|(pid, (cpu, memory, age))| (pid, self.usage(pid, cpu, memory, age, now))).collect()
     }
+}
 
-    fn usage(&mut self, pid: u32, cpu: Duration, memory_bytes: u64, age: Duration, now: Instant) -> Usage {
+impl<K: Eq + Hash> Sampler<K> {
+    /// Forgets all but these.
+    pub fn retain(&mut self, keep: impl Fn(&K) -> bool) {
+        self.known.retain(|key, _| keep(key));
+    }
+
+    /// A sample of one that has run for so long, taken `now`.
+    pub fn usage(&mut self, key: K, cpu: Duration, memory_bytes: u64, age: Duration, now: Instant) -> Usage {
         let here = Point { at: now, cpu };
         let old_enough = |point: &Point| now.saturating_duration_since(point.at) >= SAMPLE_AGE;
         // A pid that was used again has a start younger than what we know of it.
-        let known = self.known.get(&pid).copied().filter(|known| known.newest.cpu <= cpu);
+        let known = self.known.get(&key).copied().filter(|known| known.newest.cpu <= cpu);
         let known = match known {
             None => Known { base: None, newest: here },
             Some(known) if old_enough(&known.newest) => Known { base: Some(known.newest), newest: here },
             Some(known) => known,
         };
-        self.known.insert(pid, known);
+        self.known.insert(key, known);
         let (used, over) = match known.base {
             Some(base) => (cpu.saturating_sub(base.cpu), now.saturating_duration_since(base.at)),
             None => (cpu, age),

@@ -96,12 +96,16 @@ pub async fn settle(home: &Home) {
 
 async fn close(home: Home, record: ContainerRecord, outcome: Outcome) {
     if let (Some(instance), Ok(docker), false) = (record.instance(), Docker::at(&record.engine).await, outcome.lost) {
-        let (container, run, home) = (record.container.clone(), RunId(record.run), home.clone());
-        drained(logs::spawn(logs::Following { docker, container, run, instance, home, keep: KEEP })).await;
+        drained(logs::spawn(following(docker, &record, instance, &home))).await;
     }
     let at = outcome.ended_us.unwrap_or_else(wall_us);
     // Where nothing can be written the next supervisor asks the engine again.
     drop(record.ended(&outcome, at).save(&home));
+}
+
+fn following(docker: Docker, record: &ContainerRecord, instance: InstanceId, home: &Home) -> logs::Following {
+    let (container, run, starts) = (record.container.clone(), RunId(record.run), record.starts.clone());
+    logs::Following { docker, container, run, starts, instance, home: home.clone(), keep: KEEP }
 }
 
 /// Containers of the project that run, and engines that could not be asked about them.
@@ -176,10 +180,10 @@ async fn stop(home: &Home, docker: &Docker, one: &Kept, grace: Option<Duration>)
     let Some(facts) = docker.inspect(&one.id).await? else { return Ok(()) };
     let record = one.instance.as_ref().and_then(|instance| record::of(home, instance));
     let record = record.filter(|record| record.container == one.id && record.end.is_none());
-    let logs = record.as_ref().zip(one.instance.clone()).map(|(record, instance)| {
-        let (docker, container, home) = (docker.clone(), one.id.clone(), home.clone());
-        logs::spawn(logs::Following { docker, container, run: RunId(record.run), instance, home, keep: KEEP })
-    });
+    let logs = record
+        .as_ref()
+        .zip(one.instance.clone())
+        .map(|(record, instance)| logs::spawn(following(docker.clone(), record, instance, home)));
     if state::of(&facts).paused {
         docker.unpause(&one.id).await?;
     }

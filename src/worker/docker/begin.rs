@@ -75,7 +75,7 @@ impl Beginning<'_> {
         if record.container != id || record.end.is_some() {
             return;
         }
-        let task = logs::spawn(self.ground.following(docker, &id, RunId(record.run), self.spec));
+        let task = logs::spawn(self.ground.following(docker, &record, self.spec));
         super::drained(task).await;
     }
 
@@ -229,7 +229,8 @@ impl Beginning<'_> {
     async fn begun(&self, docker: Docker, id: &str) -> Result<Begun, StartFailure> {
         let gone = || Failure::new(Class::Gone, "its container was removed while it was started", "");
         let facts = docker.inspect(id).await?.ok_or_else(gone)?;
-        let record = describe(&docker, self.run, self.spec, self.container, &facts);
+        let before = super::record::of(&self.ground.home, &self.spec.instance);
+        let record = describe(&docker, self.run, self.spec, self.container, &facts).after(before.as_ref());
         if let Err(error) = record.save(&self.ground.home) {
             // It is found again by its labels.
             self.note(format!("{error}: {}", error.source)).await;
@@ -275,6 +276,7 @@ pub(super) fn describe(
         pid: state.local_pid(docker),
         started_us: state::micros(&state.started_at).unwrap_or_default(),
         started_at: state.started_at,
+        starts: Vec::new(),
         boot_id: os::boot_id().unwrap_or_default(),
         settings: spec.settings.0.clone(),
         grace_ms: u64::try_from(spec.stop.grace.as_millis()).unwrap_or(u64::MAX),

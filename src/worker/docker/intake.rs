@@ -7,6 +7,7 @@ use bollard::container::LogOutput;
 use memchr::memmem;
 
 use super::frames::{Piece, Splitter};
+use super::record::StartRecord;
 use crate::error::{Context as _, PathError};
 use crate::logs::cursor::{Cursor, There};
 use crate::logs::record::{STAMP, Stream};
@@ -43,8 +44,6 @@ pub(super) struct Intake {
     dir: PathBuf,
     splitter: Splitter,
     log: Log,
-    /// When the container was started, in microseconds since 1970: what it wrote before that belongs to an earlier run.
-    started: i64,
     stop: Option<Stop>,
     /// The newest time that came.
     newest: i64,
@@ -56,10 +55,12 @@ struct Log {
     writer: Writer,
     cursor: Cursor,
     run: u64,
-    /// The run of what came before.
+    /// When the container was started, and for which run, oldest first: what it wrote in between belongs to that run.
+    starts: Vec<StartRecord>,
+    /// The run of what came before these.
     earlier: u64,
-    /// What comes now belongs to the run.
-    begun: bool,
+    /// So many starts were before what comes now.
+    begun: usize,
     /// The run in which the last line of each stream was left open.
     open: [Option<u64>; 2],
     /// The time of the last record of each stream that was new.
@@ -67,16 +68,17 @@ struct Log {
 }
 
 impl Intake {
-    /// Finds out what is there, and opens the log. The container was `started` at this time, in microseconds since 1970.
-    pub(super) fn open(place: Place, origin: Origin, started: i64) -> Result<Intake, Closed> {
+    /// Finds out what is there, and opens the log. Of the starts of the container, oldest first, the last one is that of the run.
+    pub(super) fn open(place: Place, origin: Origin, starts: Vec<StartRecord>) -> Result<Intake, Closed> {
         let run = place.run;
         let dir = place.dot.join(&place.folder);
         let cursor = Cursor::read(&dir, &origin, run)?;
         let writer = Writer::resume(place, origin)?;
-        let earlier = cursor.earlier().unwrap_or(run);
+        let oldest = starts.first().map_or(run, |start| start.run);
+        let earlier = cursor.earlier().unwrap_or(run).min(oldest);
         let stop = writer.is_failing().then_some(Stop::Stuck);
-        let log = Log { writer, cursor, run, earlier, begun: false, open: [None; 2], last: [i64::MIN; 2] };
-        Ok(Intake { dir, splitter: Splitter::default(), log, started, stop, newest: i64::MIN })
+        let log = Log { writer, cursor, run, starts, earlier, begun: 0, open: [None; 2], last: [i64::MIN; 2] };
+        Ok(Intake { dir, splitter: Splitter::default(), log, stop, newest: i64::MIN })
     }
 
     /// From when on the engine is to be asked, in whole seconds since 1970.
@@ -86,12 +88,12 @@ impl Intake {
 
     /// Takes one frame. What has no time of its own gets `now`, in microseconds since 1970.
     pub(super) fn take(&mut self, frame: &LogOutput, now: i64) -> Result<(), Stop> {
-        let Intake { splitter, log, started, stop, newest, .. } = self;
+        let Intake { splitter, log, stop, newest, .. } = self;
         splitter.split(frame, now, &mut |piece| {
             // Nothing may come after what was not written.
             if stop.is_none() {
                 *newest = piece.time.max(*newest);
-                *stop = log.take(&piece, *started);
+                *stop = log.take(&piece);
             }
         });
         self.stop.map_or(Ok(()), Err)
@@ -128,7 +130,7 @@ impl Intake {
 
 impl Log {
     /// Writes a piece, unless it is there.
-    fn take(&mut self, piece: &Piece<'_>, started: i64) -> Option<Stop> {
+    fn take(&mut self, piece: &Piece<'_>) -> Option<Stop> {
         let ended = piece.cuts.map(|cut| self.cursor.look(piece.stream, cut.time, true, b""));
         let there = self.cursor.look(piece.stream, piece.time, piece.full, piece.payload);
         let stream = usize::from(piece.stream == Stream::Stderr);
@@ -139,7 +141,7 @@ impl Log {
             }
             self.last[stream] = piece.time;
         }
-        let run = self.run_of(there, piece.time, started);
+        let run = self.run_of(there, piece.time);
         let open = &mut self.open[stream];
         let was_open = std::mem::replace(open, (!piece.full).then_some(run));
         // Readers end a line where another run begins; within one it must be ended here.
@@ -164,16 +166,17 @@ impl Log {
         self.writer.is_failing().then_some(Stop::Stuck)
     }
 
-    /// A clock may be set back: once the run has begun, all that is new belongs to it.
-    fn run_of(&mut self, there: There, time: i64, started: i64) -> u64 {
+    /// A clock may be set back: once a run has begun, nothing that is new belongs to an earlier one.
+    fn run_of(&mut self, there: There, time: i64) -> u64 {
+        let begun = match there {
+            There::Yes { run } => self.starts.iter().position(|start| start.run == run),
+            There::No | There::Dropped => self.starts.iter().rposition(|start| start.started_us <= time),
+        };
+        self.begun = self.begun.max(begun.map_or(0, |at| at + 1));
         match there {
-            There::Yes { run } => {
-                self.begun |= run == self.run;
-                run
-            }
+            There::Yes { run } => run,
             There::No | There::Dropped => {
-                self.begun |= time >= started;
-                if self.begun { self.run } else { self.earlier }
+                self.begun.checked_sub(1).and_then(|at| self.starts.get(at)).map_or(self.earlier, |start| start.run)
             }
         }
     }

@@ -19,9 +19,10 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::frames::Splitter;
 use super::intake::{Intake, Stop};
+use super::record::StartRecord;
 use super::state;
 use crate::docker::Docker;
-use crate::logs::cursor::set_back;
+use crate::logs::clock::set_back;
 use crate::logs::writer::{Origin, Place};
 use crate::sys::fd::wall_us;
 use crate::sys::home::Home;
@@ -51,6 +52,8 @@ pub(super) struct Following {
     pub(super) container: String,
     /// The run that its lines belong to.
     pub(super) run: RunId,
+    /// Earlier starts of it, whose lines may be unread.
+    pub(super) starts: Vec<StartRecord>,
     /// Which copy: its folder.
     pub(super) instance: InstanceId,
     /// The project's folders.
@@ -156,7 +159,9 @@ impl Follower {
         };
         let state = state::of(&facts);
         let started = *self.started.get_or_insert_with(|| state::micros(&state.started_at).unwrap_or(i64::MIN));
-        let Ok(mut intake) = Intake::open(self.place(), self.origin.clone(), started) else { return Next::Later };
+        let mut starts = self.following.starts.clone();
+        starts.push(StartRecord { run: self.following.run.0, started_us: started });
+        let Ok(mut intake) = Intake::open(self.place(), self.origin.clone(), starts) else { return Next::Later };
         let end = self.read(&mut intake, state.running).await;
         match end {
             End::Closed if state.running => Next::Look,

@@ -79,9 +79,13 @@ fn all_labels(spec: &RunSpec, container: &ContainerSpec, around: &Around<'_>) ->
         (labels::RUN, around.run.to_string()),
         (labels::SETTINGS, spec.settings.0.clone()),
     ];
+    let known = |name: &String| around.handed_on.iter().any(|(_, handed)| handed == name);
+    let handed: Vec<String> =
+        handed(container, around.handed_on).into_iter().filter_map(|mount| mount.source.filter(known)).collect();
+    let handed = (!handed.is_empty()).then(|| (labels::HANDED, handed.join(",")));
     // Ours win: by them it is found again.
     let theirs = container.labels.iter().cloned();
-    theirs.chain(ours.map(|(key, value)| (key.to_owned(), value))).collect()
+    theirs.chain(ours.into_iter().chain(handed).map(|(key, value)| (key.to_owned(), value))).collect()
 }
 
 fn host(spec: &RunSpec, container: &ContainerSpec, around: &Around<'_>) -> HostConfig {
@@ -297,5 +301,4 @@ pub(super) fn image_id(image: &ImageInspect) -> String {
 }
 
 #[cfg(test)]
-#[path = "make_tests.rs"]
 pub(super) mod tests;

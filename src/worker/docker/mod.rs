@@ -4,11 +4,13 @@
 //! supervisor began is taken over, and what ended meanwhile is found with its code and its time.
 
 pub mod alone;
+mod away;
 mod begin;
 mod existing;
 mod frames;
 mod image;
 mod intake;
+mod job;
 mod logs;
 mod make;
 mod ports;
@@ -17,6 +19,7 @@ pub mod record;
 mod run;
 mod state;
 mod stores;
+pub mod usage;
 mod watch;
 
 use std::collections::HashMap;
@@ -55,11 +58,12 @@ impl Ground {
         drop(self.sink.send((run, report)).await);
     }
 
-    fn following(&self, docker: &Docker, container: &str, run: RunId, spec: &RunSpec) -> logs::Following {
+    fn following(&self, docker: &Docker, record: &ContainerRecord, spec: &RunSpec) -> logs::Following {
         logs::Following {
             docker: docker.clone(),
-            container: container.to_owned(),
-            run,
+            container: record.container.clone(),
+            run: RunId(record.run),
+            starts: record.starts.clone(),
             instance: spec.instance.clone(),
             home: self.home.clone(),
             keep: spec.log_keep,
@@ -91,7 +95,7 @@ impl DockerWorker {
         let run = RunId(record.run);
         let signals = self.enlist(run);
         let container = spec.container.clone().unwrap_or_default();
-        let job = run::Job { ground: self.ground.clone(), run, spec, container };
+        let job = job::Job { ground: self.ground.clone(), run, spec, container };
         tokio::spawn(run::adopt(job, record.clone(), signals));
     }
 
@@ -110,7 +114,7 @@ impl Worker for DockerWorker {
         match work {
             Work::Run { spec, .. } if spec.container.is_some() => {
                 let container = spec.container.clone().unwrap_or_default();
-                tokio::spawn(run::start(run::Job { ground, run, spec, container }, signals));
+                tokio::spawn(run::start(job::Job { ground, run, spec, container }, signals));
             }
             Work::Run { .. } | Work::Build(_) | Work::Test(_) => {
                 let message = "this does not run in a container".to_owned();

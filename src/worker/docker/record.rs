@@ -13,6 +13,8 @@ use crate::task::outcome::Outcome;
 
 /// The file in the folder of an instance.
 const NAME: &str = "container.json";
+/// So many starts of a container are remembered: who is further behind has long lost the engine's log of it.
+const STARTS: usize = 16;
 
 /// The newest run of one copy, in a container.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,6 +37,9 @@ pub struct ContainerRecord {
     pub started_at: String,
     /// The same, microseconds since 1970.
     pub started_us: i64,
+    /// Earlier starts of the same container, oldest first: what it wrote then may be read late, and belongs to the run of that time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub starts: Vec<StartRecord>,
     /// This machine's boot in which it was started.
     pub boot_id: String,
     /// Equal settings: it may be kept.
@@ -47,6 +52,15 @@ pub struct ContainerRecord {
     /// How it ended; nothing while it runs, or where nobody saw the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<EndRecord>,
+}
+
+/// One start of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartRecord {
+    /// The number of its run.
+    pub run: u64,
+    /// Microseconds since 1970.
+    pub started_us: i64,
 }
 
 /// How a run ended.
@@ -83,6 +97,17 @@ impl ContainerRecord {
     /// Nobody has seen its end, and this machine was not started anew since: it may run.
     pub fn may_run(&self, boot_id: &str) -> bool {
         self.end.is_none() && self.boot_id == boot_id
+    }
+
+    /// The same, knowing the starts that the one before it knew, and that one itself, where it is of the same container.
+    pub(super) fn after(mut self, before: Option<&ContainerRecord>) -> ContainerRecord {
+        if let Some(before) = before.filter(|before| before.container == self.container) {
+            self.starts.clone_from(&before.starts);
+            self.starts.push(StartRecord { run: before.run, started_us: before.started_us });
+            self.starts.dedup();
+            self.starts.drain(..self.starts.len().saturating_sub(STARTS));
+        }
+        self
     }
 
     /// The same run, ended.
@@ -174,6 +199,23 @@ mod tests {
         assert_eq!(found, [record("postgres.1")]);
         assert_eq!(aside.len(), 1);
         assert!(aside[0].file_name().unwrap().to_str().unwrap().starts_with("container.json.corrupt-"), "{aside:?}");
+    }
+
+    #[test]
+    fn starts_of_one_container_are_remembered_and_not_without_end() {
+        let start = |run: u64, container: &str| ContainerRecord {
+            run,
+            started_us: run as i64 * 10,
+            container: container.into(),
+            ..record("redis.1")
+        };
+        let second = start(2, "a").after(Some(&start(1, "a")));
+        assert_eq!(second.starts, [StartRecord { run: 1, started_us: 10 }]);
+        let anew = start(2, "a").after(Some(&second));
+        assert_eq!(anew.starts.iter().map(|start| start.run).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(start(3, "b").after(Some(&anew)).starts, [], "another container has another log");
+        let long = (3..100).fold(anew, |before, run| start(run, "a").after(Some(&before)));
+        assert_eq!((long.starts.len(), long.starts.last().map(|start| start.run)), (STARTS, Some(98)));
     }
 
     #[test]

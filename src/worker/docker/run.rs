@@ -1,5 +1,7 @@
 //! One run of an instance in a container, from its hooks to its end.
 
+mod look;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,52 +9,19 @@ use std::time::Duration;
 use bollard::models::ContainerInspectResponse;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout};
 
+use super::away::Away;
 use super::begin::{self, Beginning, Begun};
+use super::job::Job;
 use super::record::ContainerRecord;
-use super::state::{self, State};
+use super::state;
 use super::watch::{Heard, Watch};
-use super::{Ground, drained, logs, probe};
+use super::{drained, logs, probe};
 use crate::docker::{Class, Docker, Failure};
 use crate::sys::fd::wall_us;
-use crate::task::container::ContainerSpec;
-use crate::task::id::RunId;
 use crate::task::outcome::Outcome;
-use crate::task::spec::{Limits, Protocol, RunSpec};
+use crate::task::spec::{Limits, Protocol};
 use crate::worker::{RunReport, Signal, StartFailure, Trouble};
-
-/// An engine that is away is called again after this, then after twice as long, …
-const FIRST: Duration = Duration::from_millis(100);
-/// … but at least so often.
-const LONGEST: Duration = Duration::from_secs(5);
-/// A stop waits so long for an engine that is away; then it is told that it cannot be done.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// Whoever removes a container kills it first: its end is looked at once more after this.
-const REMOVAL: Duration = Duration::from_millis(300);
-
-/// What a run is, whatever happens to it.
-#[derive(Clone)]
-pub(super) struct Job {
-    pub(super) ground: Arc<Ground>,
-    pub(super) run: RunId,
-    pub(super) spec: Arc<RunSpec>,
-    pub(super) container: Arc<ContainerSpec>,
-}
-
-impl Job {
-    pub(super) async fn report(&self, report: RunReport) {
-        self.ground.report(self.run, report).await;
-    }
-
-    async fn note(&self, words: impl std::fmt::Display) {
-        self.report(RunReport::Note(format!("{}: {words}", self.spec.instance))).await;
-    }
-
-    async fn trouble(&self, trouble: Trouble, words: Option<String>) {
-        self.report(RunReport::Trouble(trouble, words)).await;
-    }
-}
 
 /// Starts an instance and follows it to its end.
 pub(super) async fn start(job: Job, mut signals: mpsc::Receiver<Signal>) {
@@ -60,7 +29,7 @@ pub(super) async fn start(job: Job, mut signals: mpsc::Receiver<Signal>) {
     let begun = tokio::select! {
         begun = beginning.run() => begun,
         () = super::told_to_end(&mut signals) => {
-            undo(&job).await;
+            job.undo().await;
             let message = "it was stopped before it was started".to_owned();
             Err(StartFailure { message, port: false, transient: false, absent: false })
         }
@@ -71,17 +40,6 @@ pub(super) async fn start(job: Job, mut signals: mpsc::Receiver<Signal>) {
             let mut live = Live::new(job, docker, record, signals);
             live.tell_started(&facts).await;
             live.follow().await;
-        }
-    }
-}
-
-/// A beginning that was given up may have started its container a moment ago, or found one that ran.
-async fn undo(job: &Job) {
-    let Ok(docker) = Docker::connect(&job.container.hook_env).await else { return };
-    let all = docker.containers(&job.ground.home.root).await.unwrap_or_default();
-    for one in all.iter().filter(|one| one.running && one.instance.as_ref() == Some(&job.spec.instance)) {
-        if let Err(failure) = docker.stop(&one.id, job.spec.stop.grace).await {
-            job.note(format!("the container `{}` may still run: {failure}", one.name)).await;
         }
     }
 }
@@ -186,8 +144,8 @@ impl Live {
 
     fn begin_logs(&mut self) {
         if self.logs.as_ref().is_none_or(JoinHandle::is_finished) {
-            let Job { ground, run, spec, .. } = &self.job;
-            self.logs = Some(logs::spawn(ground.following(&self.docker, &self.record.container, *run, spec)));
+            let Job { ground, spec, .. } = &self.job;
+            self.logs = Some(logs::spawn(ground.following(&self.docker, &self.record, spec)));
         }
     }
 
@@ -254,83 +212,6 @@ impl Live {
         let name = &self.record.name;
         let words = paused.then(|| format!("its container is paused; `docker unpause {name}` lets it go on"));
         self.job.trouble(Trouble::Stuck, words).await;
-    }
-
-    /// What became of it; `None` where it runs on.
-    async fn look(&mut self) -> Option<Outcome> {
-        match self.docker.inspect(&self.record.container).await {
-            Ok(Some(facts)) => self.judge(Arc::new(facts)).await,
-            Ok(None) => Some(self.removed().await),
-            Err(failure) => {
-                self.away(failure).await;
-                None
-            }
-        }
-    }
-
-    async fn judge(&mut self, facts: Arc<ContainerInspectResponse>) -> Option<Outcome> {
-        let state = state::of(&facts);
-        if !state.running {
-            return Some(self.ended(state).await);
-        }
-        self.unseen = false;
-        if state.started_at == self.record.started_at {
-            // An engine that ends at once what waits for it must not keep us busy.
-            sleep(FIRST).await;
-        } else {
-            self.started_anew(&facts).await;
-        }
-        self.pause(state.paused).await;
-        None
-    }
-
-    async fn ended(&mut self, state: State) -> Outcome {
-        let mut outcome = state.outcome(self.told.is_some());
-        // An engine ends what it finds running when it begins again: however well that went, it was no end of its own.
-        outcome.lost = self.unseen && self.told.is_none() && outcome.code == Some(0);
-        if self.told.is_none() && outcome.signal == Some(libc::SIGKILL) {
-            sleep(REMOVAL).await;
-            if let Ok(None) = self.docker.inspect(&self.record.container).await {
-                return self.removed().await;
-            }
-        }
-        if state.oom && !outcome.oom {
-            self.job.note("the kernel killed a process in it: out of memory").await;
-        }
-        outcome
-    }
-
-    async fn removed(&mut self) -> Outcome {
-        if self.told.is_none() {
-            self.job.note(format!("somebody removed its container `{}`", self.record.name)).await;
-        }
-        Outcome::lost()
-    }
-
-    /// `docker restart`: the same container, another start. It goes on as the same run, and is asked anew whether it is ready.
-    async fn started_anew(&mut self, facts: &Arc<ContainerInspectResponse>) {
-        self.job.note(format!("somebody started its container `{}` anew", self.record.name)).await;
-        self.job.report(RunReport::Ready(false)).await;
-        let now = begin::describe(&self.docker, self.job.run, &self.job.spec, &self.job.container, facts);
-        self.record = ContainerRecord { stopping: self.record.stopping, settings: self.record.settings.clone(), ..now };
-        self.save().await;
-        self.tell_started(facts).await;
-    }
-
-    /// Nothing can be asked: that is told, and the engine is called until it answers.
-    async fn away(&mut self, failure: Failure) {
-        let signals = std::mem::replace(&mut self.signals, mpsc::channel(1).1);
-        let mut away = Away { told: self.told, ..Away::new(&self.job, &self.record, signals) };
-        self.docker = away.call(failure).await;
-        self.unseen = true;
-        let told = away.told;
-        self.signals = away.signals;
-        self.ending = None;
-        // What was told to end while the engine was away, or when it went, is told so again.
-        if let Some(grace) = told {
-            self.end(grace);
-        }
-        self.begin_logs();
     }
 
     async fn obey(&mut self, signal: Signal) {
@@ -416,75 +297,5 @@ async fn over(ending: &mut Option<Ending>) -> Result<(), Failure> {
     }
 }
 
-/// A run whose engine cannot be reached.
-struct Away<'a> {
-    job: &'a Job,
-    record: &'a ContainerRecord,
-    signals: mpsc::Receiver<Signal>,
-    told: Option<Duration>,
-}
-
-impl<'a> Away<'a> {
-    fn new(job: &'a Job, record: &'a ContainerRecord, signals: mpsc::Receiver<Signal>) -> Away<'a> {
-        Away { job, record, signals, told: None }
-    }
-
-    /// Calls the engine until it answers, ever less often.
-    async fn call(&mut self, failure: Failure) -> Docker {
-        let mut delay = FIRST;
-        let mut since = self.told.map(|_| Instant::now());
-        let mut undoable = false;
-        let words = format!("the Docker engine cannot be reached, and nobody knows whether it runs: {failure}");
-        self.job.trouble(Trouble::Unknown, Some(words)).await;
-        loop {
-            if let Ok(docker) = self.reach().await {
-                if undoable {
-                    self.job.trouble(Trouble::Unkillable, None).await;
-                }
-                self.job.trouble(Trouble::Unknown, None).await;
-                return docker;
-            }
-            let until = Instant::now() + delay;
-            while let Ok(Some(signal)) =
-                timeout(until.saturating_duration_since(Instant::now()), self.signals.recv()).await
-            {
-                if self.heed(signal) {
-                    since.get_or_insert_with(Instant::now);
-                }
-            }
-            sleep(until.saturating_duration_since(Instant::now())).await;
-            delay = (delay * 2).min(LONGEST);
-            if !undoable && since.is_some_and(|since| since.elapsed() >= PATIENCE) {
-                undoable = true;
-                let words = format!(
-                    "it cannot be stopped while the Docker engine cannot be reached; `docker stop {}` does it later",
-                    self.record.name
-                );
-                self.job.trouble(Trouble::Unkillable, Some(words)).await;
-            }
-        }
-    }
-
-    /// An engine that is there and cannot say anything about the container is none yet.
-    async fn reach(&self) -> Result<Docker, Failure> {
-        let docker = Docker::at(&self.record.engine).await?;
-        docker.inspect(&self.record.container).await?;
-        Ok(docker)
-    }
-
-    /// Remembers what it was told; says whether that was to end.
-    fn heed(&mut self, signal: Signal) -> bool {
-        let grace = match signal {
-            Signal::Stop { grace, .. } => grace.unwrap_or(self.job.spec.stop.grace),
-            Signal::Kill => Duration::ZERO,
-            // To nobody, as to a process that has ended.
-            Signal::Send(_) => return false,
-        };
-        self.told = Some(self.told.map_or(grace, |told| told.min(grace)));
-        true
-    }
-}
-
 #[cfg(test)]
-#[path = "run_tests.rs"]
 mod tests;

@@ -84,6 +84,8 @@ fn volumes_without_a_name_are_handed_on_unless_something_else_is_seen_there() {
     let fresh = Mount { target: "/fresh".into(), source: Source::Anonymous, read_only: true };
     let container = ContainerSpec { mounts: vec![volume("/data"), anonymous, fresh], ..ContainerSpec::default() };
     let made = made(container, &[old("/data", "a"), old("/cache", "b"), old("/image", "c")]);
+    let handed_on = made.labels.unwrap()[labels::HANDED].clone();
+    assert_eq!(handed_on, format!("{},{}", "b".repeat(64), "c".repeat(64)), "so that they go with it");
     let mounts = made.host_config.unwrap().mounts.unwrap();
     let seen: Vec<_> = mounts.iter().map(|mount| (mount.target.as_deref().unwrap(), mount.source.clone())).collect();
     let handed = |name: &str| Some(name.repeat(64));

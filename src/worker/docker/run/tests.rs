@@ -1,12 +1,14 @@
 //! Runs against an engine that answers as scripted.
 
+use tokio::time::{sleep, timeout};
+
 use super::*;
 use crate::docker::testing::{Answer, Fake};
 use crate::sys::home::Home;
 use crate::sys::os;
-use crate::task::container::{Mount, Source};
-use crate::task::id::InstanceId;
-use crate::task::spec::Port;
+use crate::task::container::{ContainerSpec, Mount, Source};
+use crate::task::id::{InstanceId, RunId};
+use crate::task::spec::{Port, RunSpec};
 use crate::worker::docker::alone::{self, Sight};
 use crate::worker::docker::make::tests::spec;
 use crate::worker::docker::{DockerWorker, record};
