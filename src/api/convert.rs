@@ -1,6 +1,6 @@
 //! Between the wire and the core: the only place where the one becomes the other. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Duration;
@@ -60,7 +60,7 @@ pub fn request(ask: Ask, from: &wire::Request) -> Result<Request, Error> {
     let verb = match ask {
         Ask::Start => Verb::Start(start_flags(from)?),
         Ask::Stop => Verb::Stop { grace: from.timeout_ms.map(Duration::from_millis) },
-        Ask::Restart => Verb::Restart,
+        Ask::Restart => Verb::Restart { replace: replaced(&from.start)? },
         Ask::Build => Verb::Build,
         Ask::Scale => Verb::Scale(scales(from)?),
         Ask::Kill => Verb::Kill(signal(from)?),
@@ -83,6 +83,10 @@ pub fn request(ask: Ask, from: &wire::Request) -> Result<Request, Error> {
     })
 }
 
+fn replaced(flags: &wire::StartFlags) -> Result<BTreeSet<ServiceName>, Error> {
+    flags.replace.iter().map(|name| service_name(name)).collect()
+}
+
 fn start_flags(from: &wire::Request) -> Result<StartFlags, Error> {
     let flags = &from.start;
     let mut scale = BTreeMap::new();
@@ -93,7 +97,7 @@ fn start_flags(from: &wire::Request) -> Result<StartFlags, Error> {
     Ok(StartFlags {
         no_deps: flags.no_deps,
         no_vendors: flags.no_vendors,
-        replace: flags.replace.iter().map(|name| service_name(name)).collect::<Result<_, Error>>()?,
+        replace: replaced(flags)?,
         profiles: flags.profiles.clone(),
         env: entries(&flags.env)?,
         scale,

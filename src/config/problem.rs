@@ -77,6 +77,19 @@ impl Problem {
         self
     }
 
+    /// Where it is, the message and the hint, for places that have one line for it and say themselves how bad it is.
+    pub fn in_one_line(&self) -> String {
+        let mut out = clean(&self.file.to_string_lossy()).to_string();
+        if self.line > 0 {
+            out.push_str(&format!(":{}:{}", self.line, self.column));
+        }
+        out.push_str(&format!(": {}", clean(&self.message)));
+        if let Some(hint) = &self.hint {
+            out.push_str(&format!("; {}", clean(hint)));
+        }
+        out
+    }
+
     /// The same as a warning.
     pub fn warning(mut self) -> Problem {
         self.severity = Severity::Warning;

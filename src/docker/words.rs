@@ -26,7 +26,12 @@ pub(super) fn unreached(said: &Said, candidate: &Candidate) -> Failure {
     let failure = of(said, &candidate.address);
     match &candidate.said_by {
         Some(who) if failure.class.is_unreachable() => {
-            Failure { message: format!("{} ({who})", failure.message), ..failure }
+            // Where somebody named a place that has no engine, the place may be what is wrong.
+            let hint = match failure.class {
+                Class::NotRunning => format!("start it, or mend {who}"),
+                _ => failure.hint,
+            };
+            Failure { message: format!("{} ({who})", failure.message), hint, ..failure }
         }
         Some(_) | None => failure,
     }
@@ -163,10 +168,14 @@ const KNOWN: &[(&[&str], Class, &str)] = &[
         "`docker network prune` removes networks that nobody uses",
     ),
     (
+        &["executable file not found"],
+        Class::BadSpec,
+        "the image has no such program: are `command` and `entrypoint` right?",
+    ),
+    (
         &[
             "bind source path does not exist",
             "invalid mount config",
-            "executable file not found",
             "no such file or directory",
             "not a directory",
             "exec format error",
@@ -214,11 +223,40 @@ pub(super) fn of_pull(failure: &Failure, image: &str) -> Failure {
     failure
 }
 
+/// What engines put around their errors: whose component called whose.
+const WRAPPINGS: &[&str] = &[
+    "Error response from daemon: ",
+    "failed to create shim task: ",
+    "failed to create task for container: ",
+    "failed to create shim: ",
+    "OCI runtime create failed: ",
+    "OCI runtime exec failed: ",
+    "runc create failed: ",
+    "unable to start container process: ",
+    "starting container process caused: ",
+    "dial tcp: ",
+];
+
 /// One line, not too long, without what engines put around their errors.
 fn short(words: &str) -> String {
-    let words = words.trim().trim_start_matches("Error response from daemon: ").trim_end_matches('.');
+    let mut words = words.trim().trim_end_matches('.');
+    while let Some(inner) = unwrapped(words) {
+        words = inner;
+    }
+    let words = words.strip_suffix(": unknown").unwrap_or(words);
+    let words = match words.strip_suffix("manifest unknown: manifest unknown") {
+        Some(before) => format!("{before}manifest unknown"),
+        None => words.to_owned(),
+    };
     let line = words.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
     line.get(..line.floor_char_boundary(MOST)).unwrap_or_default().to_owned()
+}
+
+/// The words without the outermost wrapping; `None` where there is none. A request to a registry is one: `Get "https://ghcr.io/v2/": …`.
+fn unwrapped(words: &str) -> Option<&str> {
+    let request = ["Get \"", "Head \""].iter().find_map(|verb| words.strip_prefix(verb));
+    let inner = request.and_then(|rest| rest.split_once("\": ")).map(|(_, inner)| inner);
+    inner.or_else(|| WRAPPINGS.iter().find_map(|wrapping| words.strip_prefix(wrapping)))
 }
 
 #[cfg(test)]

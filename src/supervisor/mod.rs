@@ -54,7 +54,10 @@ pub enum Verb {
         grace: Option<Duration>,
     },
     /// Build, then replace every selected copy.
-    Restart,
+    Restart {
+        /// As in [`StartFlags::replace`].
+        replace: BTreeSet<ServiceName>,
+    },
     /// Build only.
     Build,
     /// Add or remove copies; `None` returns to the file's number.

@@ -80,6 +80,7 @@ const WARNED: &[(&str, &str)] = &[
     ("mem_swappiness", "the machine's own swappiness holds"),
     ("oom_kill_disable", "the kernel's own rule holds"),
     ("oom_score_adj", "the kernel's own rule holds"),
+    ("pull_refresh_after", "`orchestra vendors pull` fetches newer images"),
     ("storage_opt", "the engine's own options hold"),
 ];
 

@@ -21,4 +21,6 @@ pub mod spec;
 mod values;
 
 #[cfg(test)]
+mod every_key;
+#[cfg(test)]
 mod tests;

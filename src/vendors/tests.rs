@@ -15,7 +15,7 @@ fn tree(text: &str) -> Node {
     parsed.node.unwrap()
 }
 
-fn entry(text: &str) -> Entry {
+pub(super) fn entry(text: &str) -> Entry {
     let node = tree(text);
     let place = Place { line: 1, column: 1, ..node.place.clone() };
     Entry { key: "db".to_owned(), place, node }

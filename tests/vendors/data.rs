@@ -110,7 +110,7 @@ fn another_tag_is_asked_for_first() {
     let before = fleet.container("postgres.1");
     let yaml = format!("vendors:\n{POSTGRES}{REDIS}");
     fleet.write("orchestra.yml", yaml.replace("postgres:15", &tag));
-    for args in [&["start"][..], &["vendors", "up"], &["start", "-o", "json"]] {
+    for args in [&["start"][..], &["vendors", "up"], &["start", "-o", "json"], &["restart", "postgres"]] {
         let refused = fleet.orchestra(args).exits(2);
         let said = format!("{}{}", refused.stdout, refused.stderr);
         assert!(said.contains(&format!("postgres: postgres:15 -> {tag}")) && said.contains("--yes"), "{said}");
@@ -125,6 +125,10 @@ fn another_tag_is_asked_for_first() {
     // Asked once: it is what it shall be now.
     fleet.orchestra(&["start"]).ok();
     assert_eq!(fleet.container("postgres.1"), after);
+    fleet.write("orchestra.yml", yaml);
+    fleet.orchestra(&["restart", "--yes", "postgres"]).ok();
+    assert_eq!(fleet.inspect(&fleet.container("postgres.1"), "{{.Config.Image}}"), "postgres:15");
+    assert_kept(&fleet);
     fleet.orchestra(&["vendors", "down", "--volumes", "--yes"]).ok();
     fleet.engine.docker(&["rmi", &tag]);
 }

@@ -38,7 +38,7 @@ fn data_stay_unless_they_are_asked_for() {
     );
     assert!(fleet.volumes().is_empty());
     let none = fleet.orchestra(&["vendors", "down"]).ok();
-    assert!(none.stderr.contains("nothing to remove"), "{}", none.stderr);
+    assert_eq!(none.stderr, "note: there was nothing to remove\n");
 }
 
 #[test]
@@ -65,6 +65,36 @@ fn one_vendor_goes_and_the_other_stays() {
     assert!(!fleet.volumes().contains(&format!("{}_pgdata", fleet.project)));
     assert_eq!(fleet.networks().len(), 1, "the other one needs it");
     assert_eq!(fleet.service("redis")["state"], "ready");
+}
+
+#[test]
+fn volumes_go_although_their_containers_went_before() {
+    let Some(fleet) = Vendors::new("before", &format!("vendors:\n{POSTGRES}{REDIS}")) else { return };
+    fleet.orchestra(&["start", "postgres"]).ok();
+    let volume = format!("{}_pgdata", fleet.project);
+    fleet.orchestra(&["vendors", "down"]).ok();
+    let of_redis = fleet.orchestra(&["vendors", "down", "--volumes", "--yes", "redis"]).ok();
+    assert!(of_redis.stderr.contains("nothing to remove"), "{}", of_redis.stderr);
+    assert_eq!(fleet.volumes(), [volume.as_str()]);
+    let removed = fleet.orchestra(&["vendors", "down", "--volumes", "--yes", "postgres"]).ok();
+    assert!(removed.stderr.contains(&format!("removed volume {volume}")), "{}", removed.stderr);
+    assert!(fleet.volumes().is_empty());
+}
+
+#[test]
+fn volumes_without_a_name_are_told_and_others_stay() {
+    let yaml = format!("vendors:\n{}", REDIS.replace("}\n", ", volumes: [\"mine:/mine\"]}\n"));
+    let Some(fleet) = Vendors::new("nameless", &yaml) else { return };
+    let mine = format!("{}_mine", fleet.project);
+    fleet.engine.docker(&["volume", "create", &mine]);
+    fleet.orchestra(&["start"]).ok();
+    let names = fleet.inspect(&fleet.container("redis.1"), "{{range .Mounts}}{{.Name}} {{end}}");
+    let nameless = names.split_whitespace().find(|name| **name != mine).unwrap();
+    let out = fleet.orchestra(&["vendors", "down", "--volumes", "--yes"]).ok();
+    assert!(out.stderr.contains(&format!("removed volume {nameless}")), "{}", out.stderr);
+    assert!(out.stderr.contains(&format!("`docker volume rm {mine}`")), "{}", out.stderr);
+    assert!(fleet.engine.try_docker(&["volume", "inspect", nameless]).is_err());
+    fleet.engine.docker(&["volume", "rm", &mine]);
 }
 
 #[test]

@@ -12,14 +12,17 @@ use super::super::context::{Context, Place};
 use super::super::signals::Signals;
 use super::super::{answers, hooks, request, text};
 use super::containers::{Whose, find};
-use super::{Chosen, among, environment, tags};
+use super::doomed::{Declared, Doomed, is_nameless, mounted};
+use super::{Chosen, among, environment, specs, tags};
 use crate::api::convert::Ask;
 use crate::api::lock;
+use crate::api::wire::Service;
 use crate::config::values;
 use crate::docker::{Docker, Kept, Volumes};
 use crate::error::Error;
 use crate::project::Project;
 use crate::store::intent;
+use crate::task::container::Source;
 use crate::task::id::ServiceName;
 
 /// Stops vendors and removes their containers and the project's network. Data stay: the next `vendors up` finds them. With --volumes they are removed, too,
@@ -93,7 +96,7 @@ impl Down<'_> {
     async fn run(&self) -> Result<(), Error> {
         let docker = Docker::connect(&environment(self.place, self.project)?).await?;
         let root = &self.place.home.root;
-        let doomed = self.volumes(&docker, root).await?;
+        let doomed = self.doomed(&docker, root).await?;
         if !doomed.is_empty() && !self.args.yes && !self.is_agreed(&doomed)? {
             return Err(Error::failed("nothing was done").hint("without `--volumes` the data stay"));
         }
@@ -105,9 +108,6 @@ impl Down<'_> {
                 self.tell_of_nameless(&docker, &kept).await?;
             }
             docker.remove_container(&kept.id, volumes).await?;
-            if self.args.volumes {
-                self.remove_handed(&docker, &kept).await;
-            }
             self.say("container", &kept.name);
             removed.containers.push(kept.name);
         }
@@ -115,10 +115,23 @@ impl Down<'_> {
         if self.whose.is_all() {
             self.images(&docker, root, &mut removed).await?;
         }
-        for name in doomed {
+        for name in doomed.nameless.into_keys() {
+            // Most went with their container. One that was handed on from container to container did not.
+            match docker.remove_volume(&name).await {
+                Ok(()) => self.removed_volume(name, &mut removed),
+                // A container of somebody else holds it.
+                Err(failure) => self.context.output.note("note", &failure.to_string()),
+            }
+        }
+        for name in doomed.named {
             docker.remove_volume(&name).await?;
-            self.say("volume", &name);
-            removed.volumes.push(name);
+            self.removed_volume(name, &mut removed);
+        }
+        for name in doomed.spared {
+            let name = text::clean(&name);
+            let message =
+                format!("the volume {name} stays: this project did not make it; `docker volume rm {name}` removes it");
+            self.context.output.note("note", &message);
         }
         match self.context.output.is_json() {
             true => self.context.output.json(&removed),
@@ -136,39 +149,40 @@ impl Down<'_> {
         }
     }
 
-    fn is_agreed(&self, doomed: &[String]) -> Result<bool, Error> {
+    fn removed_volume(&self, name: String, removed: &mut Removed) {
+        self.say("volume", &name);
+        removed.volumes.push(name);
+    }
+
+    fn is_agreed(&self, doomed: &Doomed) -> Result<bool, Error> {
         self.context.output.say("this removes for good all data in:");
-        doomed.iter().for_each(|name| self.context.output.say(&format!("  {}", text::clean(name))));
+        doomed.lines().iter().for_each(|name| self.context.output.say(&format!("  {}", text::clean(name))));
         self.context.output.ask("remove them? [y/N] ");
         tags::is_yes()
     }
 
-    /// Volumes that are to go: of all vendors those with the project's label; of some, those that no other one mounts or declares.
-    async fn volumes(&self, docker: &Docker, root: &Path) -> Result<Vec<String>, Error> {
+    /// What is to go, where that was asked for.
+    async fn doomed(&self, docker: &Docker, root: &Path) -> Result<Doomed, Error> {
         if !self.args.volumes {
-            return Ok(Vec::new());
+            return Ok(Doomed::default());
         }
-        let labelled = docker.volumes(root).await?;
-        let mut names: BTreeSet<String> = labelled.into_iter().map(|volume| volume.name).collect();
-        if !self.whose.is_all() {
-            let (mut theirs, mut others) = (BTreeSet::new(), BTreeSet::new());
-            for kept in docker.containers(root).await? {
-                let side = if self.whose.has(kept.instance.as_ref()) { &mut theirs } else { &mut others };
-                side.extend(mounted(docker, &kept).await?);
-            }
-            names.retain(|name| theirs.contains(name) && !others.contains(name));
-        }
-        Ok(names.into_iter().collect())
+        Ok(Doomed::find(docker, root, self.whose, self.declared()).await?)
     }
 
-    /// Volumes without a name that went from container to container: they go as quietly as those that the engine removes itself.
-    async fn remove_handed(&self, docker: &Docker, kept: &Kept) {
-        for name in &kept.handed {
-            // A container of somebody else holds it.
-            if let Err(failure) = docker.remove_volume(name).await {
-                self.context.output.note("note", &failure.to_string());
-            }
+    /// What the files say of named volumes. Where they cannot be resolved, only what containers mount is known.
+    fn declared(&self) -> Declared {
+        let mut out = Declared::default();
+        let (Some(project), Whose::These(_)) = (self.project, self.whose) else { return out };
+        for name in project.vendors.keys() {
+            let Ok(found) = specs(self.place, project, &BTreeSet::from([name.clone()])) else { continue };
+            let side = if self.whose.has_service(name) { &mut out.theirs } else { &mut out.others };
+            let mounts = found.iter().flat_map(|(_, spec)| &spec.mounts);
+            side.extend(mounts.filter_map(|mount| match &mount.source {
+                Source::Volume { name, .. } => Some(name.clone()),
+                Source::Anonymous | Source::Bind { .. } | Source::Tmpfs { .. } => None,
+            }));
         }
+        out
     }
 
     /// What lies in volumes without a name stays, too, but nobody finds it again once its container is gone.
@@ -211,16 +225,19 @@ impl Down<'_> {
     /// would be started anew.
     async fn known_to_supervisor(&self, docker: &Docker) -> Result<[BTreeSet<String>; 2], Error> {
         let declared = |name: &&ServiceName| self.project.is_none_or(|project| project.vendors.contains_key(*name));
-        let names: BTreeSet<String> = match self.whose {
+        let mut names: BTreeSet<String> = match self.whose {
             Whose::These(names) => names.iter().filter(declared).map(ToString::to_string).collect(),
             Whose::All { .. } => self.project.iter().flat_map(|p| p.vendors.keys().map(ToString::to_string)).collect(),
         };
         let kept = find(docker, &self.place.home.root, self.whose).await?;
         let kept = kept.into_iter().filter_map(|one| Some(one.instance?.service.to_string()));
         let mut gone: BTreeSet<String> = kept.filter(|name| !names.contains(name)).collect();
-        if !gone.is_empty() {
-            let ps = answers::ps(&self.context.output, self.place, self.project).await?;
-            gone.retain(|name| ps.services.iter().any(|service| service.name == *name));
+        let ps = answers::ps(&self.context.output, self.place, self.project).await?;
+        gone.retain(|name| ps.services.iter().any(|service| service.name == *name));
+        if self.whose.is_all() {
+            // Of those at rest there is nothing to stop, and nothing to be told.
+            let rests = |service: &Service| service.desired == "down" && service.state == "idle";
+            names.retain(|name| !ps.services.iter().any(|service| service.name == *name && rests(service)));
         }
         Ok([names, gone])
     }
@@ -274,15 +291,4 @@ impl Down<'_> {
         }
         Ok(())
     }
-}
-
-/// The engine calls it by a number of 256 bits.
-fn is_nameless(name: &str) -> bool {
-    name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// The volumes that a container mounts.
-async fn mounted(docker: &Docker, kept: &Kept) -> Result<Vec<String>, Error> {
-    let mounts = docker.inspect(&kept.id).await?.and_then(|all| all.mounts).unwrap_or_default();
-    Ok(mounts.into_iter().filter_map(|mount| mount.name).collect())
 }

@@ -2,6 +2,7 @@
 //! asked straight.
 
 mod containers;
+mod doomed;
 mod down;
 mod exec;
 mod pull;

@@ -18,6 +18,7 @@ use super::{Chosen, environment, specs};
 use crate::docker::{Docker, Failure, Progress, Pulling};
 use crate::error::Error;
 use crate::project::Project;
+use crate::sys::terminal;
 use crate::task::environment::Environment;
 
 /// So many images are fetched at the same time; the engine itself fetches the layers of each side by side.
@@ -149,6 +150,22 @@ struct Line<'a> {
     elapsed_ms: u64,
 }
 
+/// A bar's line for a terminal so many columns wide, with images' names of this width. A line that does not fit would break, and leave remains
+/// whenever it is drawn anew: so the numbers go first, then the bar, then the end of the name.
+fn template(columns: usize, widest: usize) -> String {
+    const PERCENT: usize = 2 + 5;
+    const BAR: usize = 2 + 6;
+    const NUMBERS: usize = 2 + 15;
+    if columns > widest + BAR + PERCENT + NUMBERS {
+        "{prefix}  {wide_bar:.dim}  {percent:>3} %  {msg:>15}".to_owned()
+    } else if columns > widest + BAR + PERCENT {
+        "{prefix}  {wide_bar:.dim}  {percent:>3} %".to_owned()
+    } else {
+        let name = columns.saturating_sub(PERCENT + 1).clamp(1, widest.max(1));
+        format!("{{prefix:{name}!}}  {{percent:>3}} %")
+    }
+}
+
 struct Show<'a> {
     output: &'a Output,
     wanted: &'a [Wanted],
@@ -179,11 +196,13 @@ impl<'a> Show<'a> {
 
     fn bar(&mut self, n: usize) -> Option<&ProgressBar> {
         let image = self.image(n);
+        let columns = terminal::size(std::io::stderr()).map_or(80, |(columns, _)| usize::from(columns));
+        let style = ProgressStyle::with_template(&template(columns, self.widest));
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
         let (all, each) = self.bars.as_mut()?;
         Some(each.entry(n).or_insert_with(|| {
             let bar = all.add(ProgressBar::new(0));
-            let style = ProgressStyle::with_template("{prefix}  {wide_bar:.dim}  {percent:>3} %  {msg:>15}");
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_style(style);
             bar.set_prefix(image);
             bar.set_message("asking");
             bar.enable_steady_tick(TICK);
@@ -217,7 +236,10 @@ impl<'a> Show<'a> {
         if let Some(bar) = self.bar(n) {
             bar.set_length(100);
             bar.set_position(progress.percent.into());
-            bar.set_message(format!("{} of {}", text::size(progress.current), text::size(progress.total)));
+            bar.set_message(match progress.current == progress.total && progress.percent < 100 {
+                true => "unpacking".to_owned(),
+                false => format!("{} of {}", text::size(progress.current), text::size(progress.total)),
+            });
         } else if !std::mem::replace(&mut self.told[n], true) {
             self.say(n, "pulling", None, &format!("{} at least", text::size(progress.total)));
         }
@@ -240,7 +262,7 @@ impl<'a> Show<'a> {
         let took = text::time(self.began.elapsed());
         match result {
             Ok(Came::New) => self.say(n, "pulled", Some(Paint::Green), &took),
-            Ok(Came::Same) => self.say(n, "current", Some(Paint::Green), "what is here is the newest"),
+            Ok(Came::Same) => self.say(n, "current", Some(Paint::Green), "up to date"),
             Err(_) => self.say(n, "failed", Some(Paint::Red), &took),
         }
         Ok(())
@@ -267,18 +289,4 @@ impl<'a> Show<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::docker::Class;
-
-    #[test]
-    fn one_failure_speaks_for_itself_and_many_are_listed() {
-        let failure = |text: &str| Failure::new(Class::ImageMissing, text, "look");
-        let one = told(vec![failure("there is no image `x`")], 3).unwrap_err();
-        assert_eq!((one.message.as_str(), one.hints), ("there is no image `x`", vec!["look".to_owned()]));
-        let two = told(vec![failure("a"), failure("b")], 3).unwrap_err();
-        assert_eq!(two.message, "2 of 3 images could not be fetched");
-        assert_eq!(two.details, ["a; look", "b; look"]);
-        assert!(told(Vec::new(), 3).is_ok());
-    }
-}
+mod tests;

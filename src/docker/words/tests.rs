@@ -74,7 +74,31 @@ fn an_engines_words_are_sorted_by_what_helps() {
         let failure = said(words);
         assert_eq!((failure.class, failure.class.is_transient()), (class, transient), "{words}");
         assert!(!failure.class.is_unreachable(), "an engine that says something is there: {words}");
-        assert!(failure.message.contains(words.trim_end_matches('.')), "{failure}");
+        assert!(words.contains(failure.message.as_str()), "{failure}");
+    }
+}
+
+#[test]
+fn what_engines_put_around_their_errors_is_left_out() {
+    for (words, expected) in [
+        (
+            "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: \"serve\": executable file not found in $PATH: unknown",
+            "exec: \"serve\": executable file not found in $PATH; the image has no such program: are `command` and `entrypoint` right?",
+        ),
+        (
+            "manifest for redis:77 not found: manifest unknown: manifest unknown",
+            "manifest for redis:77 not found: manifest unknown; are its name and tag right?",
+        ),
+        (
+            "Get \"https://registry-1.docker.io/v2/\": dial tcp: lookup registry-1.docker.io on 10.0.0.1:53: no such host",
+            "lookup registry-1.docker.io on 10.0.0.1:53: no such host; is this machine online, and is the registry's name right?",
+        ),
+        (
+            "Head \"http://ghcr.io/v2/db/manifests/1\": no basic auth credentials",
+            "no basic auth credentials; `docker login` to its registry first",
+        ),
+    ] {
+        assert_eq!(said(words).to_string(), expected);
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::slot::Run;
 use super::testing::{Door, closed_words};
 use super::{Engine, Service, Slot};
-use crate::supervisor::snapshot::Settled;
+use crate::supervisor::snapshot::{Reason, Settled};
 use crate::task::id::ServiceName;
 use crate::task::spec::{Condition, Desired, Need};
 use crate::task::state::TaskState;
@@ -170,9 +170,7 @@ impl Engine {
                 }
             }
             TaskState::Starting | TaskState::Running => slot.run.as_ref().and_then(|run| unready_words(slot, run)),
-            TaskState::Backoff => {
-                Some(format!("{} {} and is started again soon", slot.id, slot.trouble.as_deref().unwrap_or("ended")))
-            }
+            TaskState::Backoff => Some(slot.backoff_words()),
             TaskState::Failed | TaskState::Crashloop => slot.trouble.clone(),
             TaskState::Ready if slot.replace.is_some() => slot.spared_words().or_else(|| turn_words(service, slot)),
             TaskState::Idle | TaskState::Ready | TaskState::Stopping | TaskState::Done => None,
@@ -181,6 +179,15 @@ impl Engine {
 }
 
 impl Slot {
+    fn backoff_words(&self) -> String {
+        let never_ran = self.exits.last().is_some_and(|exit| matches!(exit.reason, Reason::StartFailed | Reason::Port));
+        match &self.trouble {
+            // Why it could not start is a sentence of its own.
+            Some(trouble) if never_ran => format!("{} could not start and is tried again soon: {trouble}", self.id),
+            trouble => format!("{} {} and is started again soon", self.id, trouble.as_deref().unwrap_or("ended")),
+        }
+    }
+
     /// What stands above all else there is to say.
     fn grave_words(&self) -> Option<String> {
         let run = self.run.as_ref()?;

@@ -99,7 +99,7 @@ impl Planner {
             Verb::Stop { grace } => self.stop(&request, *grace),
             Verb::Kill(signal) => self.kill(&request, *signal),
             Verb::Start(flags) => opened.and_then(|()| self.start(&request, flags)),
-            Verb::Restart => opened.and_then(|()| self.restart(&request)),
+            Verb::Restart { replace } => opened.and_then(|()| self.restart(&request, replace)),
             Verb::Build => opened.and_then(|()| self.build(&request)),
             Verb::Scale(numbers) => opened.and_then(|()| self.scale(&request, numbers)),
         }?;

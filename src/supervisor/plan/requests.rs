@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::resolve::From;
 use super::wanted::{desired_word, offset_of, remember_caller, remember_flags, remember_rerun, without_vendors};
 use super::{Plan, Planner, contained, debugging};
+use crate::config::problem::Problem;
 use crate::config::suggest::nearest;
 use crate::error::{Error, Result};
 use crate::project::Project;
@@ -35,7 +36,7 @@ impl Planner {
         let selection = select::select_with(&project, &request.select, &profiles)?;
         let (chosen, is_named) = (selection.names, names_somebody(request));
         let reached = if flags.no_deps { chosen.clone() } else { with_needs(&project, &chosen) };
-        let mut notes: Vec<String> = project.warnings.iter().map(ToString::to_string).collect();
+        let mut notes: Vec<String> = project.warnings.iter().map(Problem::in_one_line).collect();
         notes.extend(unknown_profiles(&project, &flags.profiles));
         notes.extend(contained::check(&project, &chosen, (flags.run_in, is_named))?);
         let reached = match flags.no_vendors {
@@ -78,7 +79,7 @@ impl Planner {
         (!services.is_empty()).then(|| self.hunts.asked(project, services, request.pid, &request.strays))
     }
 
-    pub(super) fn restart(&mut self, request: &Request) -> Result<Plan> {
+    pub(super) fn restart(&mut self, request: &Request, replace: &BTreeSet<ServiceName>) -> Result<Plan> {
         let project = self.load_for(request)?;
         let selection = select::select(&project, &request.select)?;
         let mut names = selection.names.clone();
@@ -97,7 +98,8 @@ impl Planner {
             remember_caller(intent, request);
             intent.desired = desired_word(&project, name).to_owned();
         }
-        let specs = self.resolve(&project, &names, &wanted, None)?;
+        let mut specs = self.resolve(&project, &names, &wanted, None)?;
+        specs.iter_mut().filter(|spec| replace.contains(&spec.name)).for_each(agree);
         notes.extend(debugging::prepare(&specs)?);
         self.save(wanted)?;
         self.follow(&project, &specs, false);

@@ -26,7 +26,7 @@ fn word(verb: &Verb) -> &'static str {
     match verb {
         Verb::Start(_) => "start",
         Verb::Stop { .. } => "stop",
-        Verb::Restart => "restart",
+        Verb::Restart { .. } => "restart",
         Verb::Build => "build",
         Verb::Scale(_) => "scale",
         Verb::Kill(_) => "kill",

@@ -86,7 +86,7 @@ async fn rerun_holds_for_what_is_needed_and_ends_with_stop() {
     assert!(project.watched().discover.contains(project.dir.path()));
     assert!(project.wanted("db").rerun);
     // A restart is no start, and flags hold.
-    let accepted = project.ask(Verb::Restart, &["api"]).await.unwrap();
+    let accepted = project.ask(Verb::Restart { replace: BTreeSet::new() }, &["api"]).await.unwrap();
     assert_eq!(accepted.armed, None);
     project.settle(accepted.from).await;
     assert_eq!(project.watched_names(), "api db");

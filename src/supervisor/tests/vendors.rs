@@ -1,5 +1,7 @@
 //! What commands do about vendors, with a worker that runs nothing.
 
+use std::collections::BTreeSet;
+
 use super::{Project, home};
 use crate::store::intent;
 use crate::supervisor::{Accepted, StartFlags, Verb};
@@ -55,7 +57,7 @@ async fn without_vendors_nobody_waits_for_one() {
     let accepted = project.start_with(flags, &["api"]).await;
     assert_eq!(accepted.notes, ["vendor `pg` is left out"]);
     assert_eq!(project.states(), "admin:idle api:ready cache:idle migrate:idle old:idle pg:idle web:idle");
-    let accepted = project.ask(Verb::Restart, &["api"]).await.unwrap();
+    let accepted = project.ask(Verb::Restart { replace: BTreeSet::new() }, &["api"]).await.unwrap();
     project.settle(accepted.from).await;
     assert!(project.states().contains("api:ready"), "that is kept: {}", project.states());
     project.start(&["api"]).await;
@@ -73,14 +75,14 @@ async fn a_restart_without_a_name_leaves_vendors_running() {
             .collect::<std::collections::BTreeMap<_, _>>()
     };
     let before = runs(&project);
-    let accepted = project.ask(Verb::Restart, &[]).await.unwrap();
+    let accepted = project.ask(Verb::Restart { replace: BTreeSet::new() }, &[]).await.unwrap();
     project.settle(accepted.from).await;
-    let accepted = project.ask(Verb::Restart, &["~web"]).await.unwrap();
+    let accepted = project.ask(Verb::Restart { replace: BTreeSet::new() }, &["~web"]).await.unwrap();
     project.settle(accepted.from).await;
     let after = runs(&project);
     assert_eq!((before["pg"], before["cache"]), (after["pg"], after["cache"]));
     assert_ne!(before["api"], after["api"]);
-    let accepted = project.ask(Verb::Restart, &["cache"]).await.unwrap();
+    let accepted = project.ask(Verb::Restart { replace: BTreeSet::new() }, &["cache"]).await.unwrap();
     project.settle(accepted.from).await;
     assert_ne!(after["cache"], runs(&project)["cache"], "by its name it is restarted");
 }
