@@ -18,6 +18,8 @@ use crate::task::spec::{Protocol, RunSpec};
 
 /// The engine itself asks so often where nobody says how often: its own 30 s tell `docker ps` too late.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
+/// … and at most so often, whoever says what: we ask as often as is said, and two who do so slow a start down.
+const CHECK_LEAST: Duration = Duration::from_secs(1);
 /// The engine keeps what nobody has read yet: enough for a flood while no supervisor runs, and not without end. Whatever the engine is set to, this can be read.
 const LOG_BOUNDS: [(&str, &str); 2] = [("max-size", "100m"), ("max-file", "2")];
 /// Engines from this API on can check more often while a container starts.
@@ -267,7 +269,7 @@ fn health(check: &HealthCheck, api: (usize, usize)) -> Option<HealthConfig> {
         HealthTest::Shell(line) => Some(vec!["CMD-SHELL".to_owned(), line.clone()]),
     };
     let nanos = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
-    let interval = check.interval.or_else(|| test.is_some().then_some(CHECK_EVERY));
+    let interval = check.interval.map(|time| time.max(CHECK_LEAST)).or_else(|| test.is_some().then_some(CHECK_EVERY));
     Some(HealthConfig {
         test,
         interval: interval.map(nanos),

@@ -148,6 +148,9 @@ fn checks_are_said_as_the_engine_says_them() {
     assert_eq!(shell.start_interval, Some(100_000_000));
     let image = health(&check(HealthTest::Image), (1, 41)).unwrap();
     assert_eq!((image.test, image.interval, image.start_interval), (None, None, None), "older engines refuse it");
+    let every = |millis| HealthCheck { interval: Some(Duration::from_millis(millis)), ..check(HealthTest::Image) };
+    let told = |millis| health(&every(millis), (1, 41)).unwrap().interval;
+    assert_eq!((told(200), told(3000)), (Some(1_000_000_000), Some(3_000_000_000)), "quicker ones are ours alone");
 }
 
 #[test]
