@@ -6,7 +6,7 @@
 mod files;
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use bollard::models::ImageInspect;
@@ -202,7 +202,7 @@ fn quoted(value: &str) -> String {
 }
 
 /// Whether it can run where there is nothing but itself.
-fn check(file: &File, path: &PathBuf) -> Result<(), Failure> {
+fn check(file: &File, path: &Path) -> Result<(), Failure> {
     let Some(elf) = Elf::read(file) else {
         let message = format!("`{}` is no program for Linux", path.display());
         return Err(Failure::new(Class::BadSpec, message, "take `GOOS` out of its `env` and `build.env`"));

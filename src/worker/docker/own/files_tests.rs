@@ -26,7 +26,7 @@ async fn what_is_sent_is_an_archive_with_everything_in_it() {
     let size = packed.size();
     let chunks: Vec<_> = packed.stream().collect().await;
     let bytes: Vec<u8> = chunks.into_iter().flat_map(|chunk| chunk.unwrap().to_vec()).collect();
-    assert!(bytes.len() as u64 > size && bytes.len() % 512 == 0);
+    assert!(bytes.len() as u64 > size && bytes.len().is_multiple_of(512));
     fs::write(here("all.tar"), bytes).unwrap();
     fs::create_dir(here("out")).unwrap();
     let tar = Command::new("tar").arg("-xf").arg(here("all.tar")).arg("-C").arg(here("out")).status().unwrap();
