@@ -1,0 +1,22 @@
+//! The dashboard: the whole fleet on a terminal. A model that changes by messages, a drawing of it, and one loop that touches the terminal.
+
+pub mod actions;
+mod command;
+mod fleet;
+mod graph;
+mod input;
+mod keymap;
+mod keys;
+mod model;
+mod problems;
+mod remote;
+mod run;
+mod terminal;
+#[cfg(test)]
+mod testing;
+mod theme;
+mod update;
+mod view;
+
+pub use run::{Options, run};
+pub use theme::Depth;

@@ -1,0 +1,199 @@
+//! The one loop: messages in, commands out, frames to the terminal. Nothing else touches the terminal.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossterm::event::{Event, EventStream, KeyEventKind, MouseButton, MouseEventKind};
+use futures_util::StreamExt;
+use nix::sys::signal::{Signal, raise};
+use tokio::signal::unix::{self, SignalKind};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use super::keys::Key;
+use super::model::Model;
+use super::remote::Remote;
+use super::terminal::Terminal;
+use super::theme::{Depth, Theme};
+use super::update::{Cmd, Msg, update};
+use super::view;
+use crate::api::launch::Launcher;
+use crate::api::wire;
+use crate::error::Error;
+use crate::project::Project;
+use crate::sys::home::Home;
+
+/// Between two frames that no key asked for: at most 30 a second.
+const FRAME: Duration = Duration::from_millis(33);
+/// Between two looks at the clock.
+const TICK: Duration = Duration::from_secs(1);
+/// Messages of what works in the background that wait for the loop; then that work waits.
+const WAITING: usize = 256;
+
+/// What the dashboard is about, and how it looks.
+#[derive(Debug)]
+pub struct Options {
+    /// The project's folders.
+    pub home: Home,
+    /// The project, where its files are in order.
+    pub project: Option<Arc<Project>>,
+    /// Its name.
+    pub name: String,
+    /// What every request to the supervisor carries.
+    pub request: wire::Request,
+    /// Starts a supervisor.
+    pub launcher: Launcher,
+    /// How many colours the terminal shows.
+    pub depth: Depth,
+}
+
+/// Shows the dashboard until somebody leaves it. The fleet runs on.
+pub async fn run(options: Options) -> Result<(), Error> {
+    let (sender, messages) = mpsc::channel(WAITING);
+    let mut terminal = Terminal::take(true).map_err(|e| broken(&e))?;
+    let size = terminal.size().map_err(|e| broken(&e))?;
+    let mut model = Model::new(&options.name, size, now());
+    model.theme = Theme::named("terminal", options.depth).unwrap_or_default();
+    let remote = Remote::new(&options, sender);
+    remote.watch();
+    let mut dashboard = Loop { model, remote, messages, dirty: true, shown: Instant::now() - FRAME };
+    let done = dashboard.run(&mut terminal).await;
+    drop(terminal);
+    match done {
+        // The terminal is gone: there is nobody to tell.
+        Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof) => Ok(()),
+        Err(error) if error.raw_os_error() == Some(nix::libc::EIO) => Ok(()),
+        done => done.map_err(|e| broken(&e)),
+    }
+}
+
+fn broken(error: &io::Error) -> Error {
+    Error::failed("the terminal cannot be used").because(error).hint("orchestra ps")
+}
+
+fn now() -> i64 {
+    jiff::Timestamp::now().as_microsecond()
+}
+
+struct Loop {
+    model: Model,
+    remote: Remote,
+    messages: mpsc::Receiver<Msg>,
+    /// The model has changed since it was shown.
+    dirty: bool,
+    shown: Instant,
+}
+
+/// Why the loop ends.
+enum Flow {
+    On,
+    End,
+}
+
+impl Loop {
+    async fn run(&mut self, terminal: &mut Terminal) -> io::Result<()> {
+        let mut input = EventStream::new();
+        let mut ends = [SignalKind::terminate(), SignalKind::hangup(), SignalKind::interrupt()].map(unix::signal);
+        let [terminate, hangup, interrupt] = &mut ends;
+        let (Ok(terminate), Ok(hangup), Ok(interrupt)) = (terminate, hangup, interrupt) else {
+            return Err(io::Error::other("signals cannot be waited for"));
+        };
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            let frame = self.dirty.then_some(self.shown + FRAME);
+            let cmds = tokio::select! {
+                event = input.next() => match event {
+                    // A key is answered at once; those that wait already are taken with it.
+                    Some(Ok(event)) => self.input(event, &mut input).await,
+                    Some(Err(error)) => return Err(error),
+                    None => return Ok(()),
+                },
+                Some(msg) = self.messages.recv() => self.message(msg),
+                _ = tick.tick() => self.message(Msg::Tick(now())),
+                () = sleep_until(frame.unwrap_or_else(far)), if frame.is_some() => {
+                    self.show(terminal)?;
+                    Vec::new()
+                }
+                _ = terminate.recv() => return Ok(()),
+                _ = hangup.recv() => return Ok(()),
+                _ = interrupt.recv() => return Ok(()),
+            };
+            for cmd in cmds {
+                if let Flow::End = self.carry_out(cmd, terminal, &mut input)? {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn message(&mut self, msg: Msg) -> Vec<Cmd> {
+        self.dirty = true;
+        update(&mut self.model, msg)
+    }
+
+    async fn input(&mut self, event: Event, input: &mut EventStream) -> Vec<Cmd> {
+        let mut cmds = self.event(event);
+        while let Some(Some(Ok(event))) = futures_util::FutureExt::now_or_never(input.next()) {
+            cmds.extend(self.event(event));
+        }
+        // Due now.
+        self.shown = Instant::now() - FRAME;
+        cmds
+    }
+
+    fn event(&mut self, event: Event) -> Vec<Cmd> {
+        let msg = match event {
+            Event::Key(key) if key.kind != KeyEventKind::Release => Key::from_event(&key).map(Msg::Key),
+            Event::Paste(text) => Some(Msg::Paste(text)),
+            Event::Resize(columns, rows) => Some(Msg::Resize(columns, rows)),
+            Event::Mouse(mouse) => match mouse.kind {
+                MouseEventKind::ScrollDown => Some(Msg::Wheel { x: mouse.column, y: mouse.row, by: 3 }),
+                MouseEventKind::ScrollUp => Some(Msg::Wheel { x: mouse.column, y: mouse.row, by: -3 }),
+                MouseEventKind::Down(MouseButton::Left) => Some(Msg::Click { x: mouse.column, y: mouse.row }),
+                _ => None,
+            },
+            Event::Key(_) | Event::FocusGained | Event::FocusLost => None,
+        };
+        msg.map_or_else(Vec::new, |msg| self.message(msg))
+    }
+
+    fn show(&mut self, terminal: &mut Terminal) -> io::Result<()> {
+        let model = &self.model;
+        terminal.show(model.size, |buffer| view::draw(model, buffer))?;
+        (self.dirty, self.shown) = (false, Instant::now());
+        Ok(())
+    }
+
+    fn carry_out(&mut self, cmd: Cmd, terminal: &mut Terminal, input: &mut EventStream) -> io::Result<Flow> {
+        match cmd {
+            Cmd::Quit => return Ok(Flow::End),
+            Cmd::Redraw => terminal.redraw(),
+            Cmd::Mouse(ours) => terminal.mouse(ours)?,
+            Cmd::Suspend => self.suspend(terminal, input)?,
+            Cmd::Ask(order) => self.remote.ask(order),
+            Cmd::Why(service) => self.remote.why(service),
+            Cmd::Needs(services) => self.remote.needs(services),
+            Cmd::Test(services) => self.remote.test(services),
+            Cmd::OpenUrl(url) => self.remote.open_url(&url),
+            Cmd::Edit(_) => {}
+        }
+        self.dirty = true;
+        Ok(Flow::On)
+    }
+
+    /// Stops this process, and only it, until somebody continues it.
+    fn suspend(&mut self, terminal: &mut Terminal, input: &mut EventStream) -> io::Result<()> {
+        terminal.leave()?;
+        raise(Signal::SIGSTOP)?;
+        terminal.enter()?;
+        *input = EventStream::new();
+        self.model.size = terminal.size()?;
+        Ok(())
+    }
+}
+
+fn far() -> Instant {
+    Instant::now() + Duration::from_secs(3600)
+}
