@@ -21,6 +21,12 @@ pub enum Command {
     Theme(Theme),
     /// Everything about a service.
     Detail(String),
+    /// The lines of the log that are shown, into a file.
+    Export(String),
+    /// To this moment of the log, in microseconds since 1970.
+    Time(i64),
+    /// To the line of this number, from 0 on.
+    Line(u64),
     /// Leave.
     Quit,
 }
@@ -35,7 +41,7 @@ pub struct Candidate {
 }
 
 /// Words that take services or a value; `stop` without one means all, as on the command line.
-const VERBS: [(&str, &str); 9] = [
+const VERBS: [(&str, &str); 11] = [
     ("start", "start services, or all of them"),
     ("stop", "stop services, or all of them"),
     ("restart", "build, then replace the copies"),
@@ -45,6 +51,8 @@ const VERBS: [(&str, &str); 9] = [
     ("scale", "SERVICE N: how many copies it shall have"),
     ("why", "everything about a service"),
     ("theme", "NAME: other colours"),
+    ("export", "FILE: write the lines that are shown"),
+    ("goto", "TIME or NUMBER: to that line of the log"),
 ];
 
 /// Understands a line, or says why not.
@@ -61,6 +69,9 @@ pub fn parse(model: &Model, line: &str) -> Result<Command, String> {
         ("test", _, names) => Ok(Command::Test(known(model, names)?)),
         ("why", _, [name]) => Ok(Command::Detail(known(model, &[name])?.remove(0))),
         ("theme", _, [name]) => theme(model, name),
+        ("export", _, [_, ..]) => Ok(Command::Export(line.trim_start()[verb.len()..].trim().to_owned())),
+        ("goto", _, [to]) => goto(model, to),
+        (number, _, []) if number.parse::<u64>().is_ok() => goto(model, number),
         (name, _, []) => Action::named(name).map(Command::Act).ok_or_else(|| unknown(name)),
         (name, _, _) if Action::named(name).is_some() => Err(format!("`{name}` takes nothing after it")),
         (name, _, _) => Err(unknown(name)),
@@ -73,6 +84,22 @@ fn scale(model: &Model, rest: &[&str]) -> Result<Command, String> {
     let [name, number] = words.as_slice() else { return Err("type `scale SERVICE N`".to_owned()) };
     let number = number.parse().map_err(|_| format!("`{number}` is no number"))?;
     Ok(Command::Order(Order { scale: Some(number), ..Order::new(Ask::Scale, known(model, &[name])?) }))
+}
+
+/// `1200`, `14:02`, `14:02:10`, `10m` ago, or RFC 3339.
+fn goto(model: &Model, to: &str) -> Result<Command, String> {
+    let number = to.replace('_', "");
+    if let Ok(number) = number.parse::<u64>() {
+        return Ok(Command::Line(number.saturating_sub(1)));
+    }
+    let now = jiff::Timestamp::from_microsecond(model.now).map_err(|error| error.to_string())?;
+    let today = now.to_zoned(model.zone.clone());
+    let clock = to.parse::<jiff::civil::Time>().ok().and_then(|time| today.with().time(time).build().ok());
+    let ago = crate::config::values::duration(to).ok().and_then(|span| now.checked_sub(jiff::SignedDuration::try_from(span).ok()?).ok());
+    let moment = clock.map(|zoned| zoned.timestamp()).or(ago).or_else(|| to.parse().ok());
+    moment.map(|moment| Command::Time(moment.as_microsecond())).ok_or_else(|| {
+        format!("`{to}` is no line and no time: type 1200, 14:02:10, 10m (ago) or 2026-01-02T03:04:05Z")
+    })
 }
 
 fn theme(model: &Model, name: &str) -> Result<Command, String> {

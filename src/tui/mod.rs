@@ -7,6 +7,7 @@ mod graph;
 mod input;
 mod keymap;
 mod keys;
+mod log;
 mod model;
 mod problems;
 mod remote;
@@ -16,6 +17,7 @@ mod terminal;
 mod testing;
 mod theme;
 mod update;
+mod update_log;
 mod view;
 
 pub use run::{Options, run};

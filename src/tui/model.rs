@@ -3,11 +3,14 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
 use super::actions::{Action, Scope};
 use super::fleet::{Fleet, Row, Sort, Tone};
 use super::graph::Needs;
 use super::input::{History, Input};
 use super::keymap::Keymap;
+use super::log::LogPane;
 use super::problems::Problems;
 use super::theme::Theme;
 use crate::api::convert::Ask;
@@ -118,6 +121,8 @@ pub enum PromptKind {
     Search,
     /// A regex of what is shown.
     Filter,
+    /// Names of what is shown.
+    Sources,
 }
 
 impl PromptKind {
@@ -127,6 +132,7 @@ impl PromptKind {
             PromptKind::Palette => ":",
             PromptKind::FilterList | PromptKind::Search => "/",
             PromptKind::Filter => "&",
+            PromptKind::Sources => "@",
         }
     }
 }
@@ -231,6 +237,8 @@ impl List {
 pub struct Model {
     /// The project's name.
     pub project: String,
+    /// Of this place.
+    pub zone: TimeZone,
     /// Columns and rows.
     pub size: (u16, u16),
     /// Microseconds since 1970.
@@ -269,6 +277,8 @@ pub struct Model {
     pub events: VecDeque<Event>,
     /// How far the events are scrolled up.
     pub events_up: usize,
+    /// The log.
+    pub log: LogPane,
     /// What compilers and tests said.
     pub problems: Problems,
     /// What each service needs.
@@ -290,6 +300,7 @@ impl Model {
     pub fn new(project: &str, size: (u16, u16), now: i64) -> Model {
         Model {
             project: project.to_owned(),
+            zone: TimeZone::system(),
             size,
             now,
             fleet: Fleet::default(),
@@ -309,6 +320,7 @@ impl Model {
             toasts: VecDeque::new(),
             events: VecDeque::new(),
             events_up: 0,
+            log: LogPane::default(),
             problems: Problems::default(),
             needs: Needs::new(),
             graph_scroll: 0,
@@ -317,6 +329,14 @@ impl Model {
             mouse: true,
             ascii: false,
         }
+    }
+
+    /// Gives the log its room, as the screen is divided now.
+    pub fn settle_log(&mut self) {
+        let area = super::view::layout::layout(self).pane(Pane::Logs);
+        let rows = area.height.saturating_sub(1);
+        let rows = if self.log.opened.is_some() { rows - (rows / 2).max(3).min(rows) } else { rows };
+        self.log.size = (area.width, rows);
     }
 
     /// The rows of the services, or of the vendors.

@@ -1,5 +1,6 @@
 //! The one loop: messages in, commands out, frames to the terminal. Nothing else touches the terminal.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +9,12 @@ use crossterm::event::{Event, EventStream, KeyEventKind, MouseButton, MouseEvent
 use futures_util::StreamExt;
 use nix::sys::signal::{Signal, raise};
 use tokio::signal::unix::{self, SignalKind};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
-use super::keys::Key;
-use super::model::Model;
+use super::fleet::Tone;
+use super::log::{LogCmd, pattern};
+use super::model::{Model, Pane};
 use super::remote::Remote;
 use super::terminal::Terminal;
 use super::theme::{Depth, Theme};
@@ -21,6 +23,7 @@ use super::view;
 use crate::api::launch::Launcher;
 use crate::api::wire;
 use crate::error::Error;
+use crate::logs::index::{Anchor, Direction, Found, Index, Levels, Position};
 use crate::project::Project;
 use crate::sys::home::Home;
 
@@ -57,7 +60,11 @@ pub async fn run(options: Options) -> Result<(), Error> {
     model.theme = Theme::named("terminal", options.depth).unwrap_or_default();
     let remote = Remote::new(&options, sender);
     remote.watch();
-    let mut dashboard = Loop { model, remote, messages, dirty: true, shown: Instant::now() - FRAME };
+    let changed = Arc::new(Notify::new());
+    let wake = Arc::clone(&changed);
+    let index = Index::open(&options.home.logs(), Box::new(move || wake.notify_one()))?;
+    let shown = Instant::now() - FRAME;
+    let mut dashboard = Loop { model, remote, messages, index, changed, searched: None, looked: None, dirty: true, shown };
     let done = dashboard.run(&mut terminal).await;
     drop(terminal);
     match done {
@@ -80,6 +87,13 @@ struct Loop {
     model: Model,
     remote: Remote,
     messages: mpsc::Receiver<Msg>,
+    index: Index,
+    /// The index has another answer.
+    changed: Arc<Notify>,
+    /// What the index looks for.
+    searched: Option<String>,
+    /// What the index was asked for last, and how it stood then.
+    looked: Option<((Anchor, usize, usize), u64)>,
     /// The model has changed since it was shown.
     dirty: bool,
     shown: Instant,
@@ -111,6 +125,7 @@ impl Loop {
                     None => return Ok(()),
                 },
                 Some(msg) = self.messages.recv() => self.message(msg),
+                () = self.changed.notified() => self.log_changed(),
                 _ = tick.tick() => self.message(Msg::Tick(now())),
                 () = sleep_until(frame.unwrap_or_else(far)), if frame.is_some() => {
                     self.show(terminal)?;
@@ -120,9 +135,14 @@ impl Loop {
                 _ = hangup.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
             };
-            for cmd in cmds {
-                if let Flow::End = self.carry_out(cmd, terminal, &mut input)? {
-                    return Ok(());
+            let mut cmds = VecDeque::from(cmds);
+            while let Some(cmd) = cmds.pop_front() {
+                match cmd {
+                    Cmd::Log(cmd) => cmds.extend(self.log(cmd)),
+                    cmd => match self.carry_out(cmd, terminal, &mut input)? {
+                        Flow::On => {}
+                        Flow::End => return Ok(()),
+                    },
                 }
             }
         }
@@ -130,7 +150,77 @@ impl Loop {
 
     fn message(&mut self, msg: Msg) -> Vec<Cmd> {
         self.dirty = true;
-        update(&mut self.model, msg)
+        let cmds = update(&mut self.model, msg);
+        self.look();
+        cmds
+    }
+
+    /// Takes from the index what the log pane shows, where either has changed.
+    fn look(&mut self) {
+        self.model.settle_log();
+        let asked = (self.model.log.wanted(), self.index.generation());
+        if self.looked == Some(asked) {
+            return;
+        }
+        let pane = &mut self.model.log;
+        pane.name(&self.index.sources());
+        let (anchor, before, after) = asked.0;
+        pane.take(self.index.window(anchor, before, after));
+        (pane.progress, pane.hits) = (self.index.progress(), self.index.hits());
+        // What is shown now is what would be asked for again.
+        self.looked = Some((self.model.log.wanted(), asked.1));
+    }
+
+    fn log_changed(&mut self) -> Vec<Cmd> {
+        self.dirty = true;
+        match self.model.log.seeking {
+            Some((anchor, direction)) => vec![Cmd::Log(LogCmd::Search(anchor, direction))],
+            None => Vec::new(),
+        }
+    }
+
+    fn log(&mut self, cmd: LogCmd) -> Vec<Cmd> {
+        match cmd {
+            LogCmd::Query => match self.model.log.filters.query() {
+                Ok(query) => self.index.set_query(query),
+                Err(error) => return self.message(Msg::Say(Tone::Bad, error)),
+            },
+            LogCmd::Search(anchor, direction) => return self.search(anchor, direction),
+            LogCmd::Error(anchor, direction) => {
+                let found = self.index.next_level(anchor, Levels::ERRORS, direction);
+                let found = found.map_or(Found::Nothing, Found::At);
+                return self.message(Msg::Found(found, (anchor, direction), "error"));
+            }
+            LogCmd::Open(position) => {
+                let bytes = self.index.line(position);
+                return self.message(Msg::Opened(position, bytes));
+            }
+            LogCmd::Time(us) => self.go(self.index.at_time(us)),
+            LogCmd::Number(n) => self.go(self.index.nth(n)),
+            LogCmd::Copy(..) | LogCmd::Export(_) => {}
+        }
+        self.looked = None;
+        Vec::new()
+    }
+
+    fn go(&mut self, to: Option<Position>) {
+        if let Some(position) = to {
+            self.model.focus = Pane::Logs;
+            self.model.log.go(position);
+        }
+    }
+
+    fn search(&mut self, anchor: Anchor, direction: Direction) -> Vec<Cmd> {
+        let wanted = self.model.log.search.as_deref().and_then(|text| pattern(text).ok());
+        if self.searched != self.model.log.search {
+            self.searched.clone_from(&self.model.log.search);
+            self.index.set_search(wanted);
+        }
+        if self.searched.is_none() {
+            return Vec::new();
+        }
+        let found = self.index.next_hit(anchor, direction);
+        self.message(Msg::Found(found, (anchor, direction), "hit"))
     }
 
     async fn input(&mut self, event: Event, input: &mut EventStream) -> Vec<Cmd> {
@@ -160,6 +250,7 @@ impl Loop {
     }
 
     fn show(&mut self, terminal: &mut Terminal) -> io::Result<()> {
+        self.look();
         let model = &self.model;
         terminal.show(model.size, |buffer| view::draw(model, buffer))?;
         (self.dirty, self.shown) = (false, Instant::now());
@@ -177,7 +268,7 @@ impl Loop {
             Cmd::Needs(services) => self.remote.needs(services),
             Cmd::Test(services) => self.remote.test(services),
             Cmd::OpenUrl(url) => self.remote.open_url(&url),
-            Cmd::Edit(_) => {}
+            Cmd::Edit(_) | Cmd::Log(_) => {}
         }
         self.dirty = true;
         Ok(Flow::On)

@@ -175,6 +175,11 @@ impl Theme {
         self.depth
     }
 
+    /// Whether it shows colours at all.
+    pub fn has_colour(&self) -> bool {
+        self.shown_depth() != Depth::Mono
+    }
+
     fn shown_depth(&self) -> Depth {
         match (self.palette.name, self.palette.own) {
             ("mono", _) => Depth::Mono,
@@ -212,7 +217,7 @@ impl Theme {
 
     /// What is added to the row that the cursor is on: visible without colours, too.
     pub fn selected(&self) -> Style {
-        Style::new().add_modifier(Modifier::REVERSED)
+        Style::new().fg(Color::Reset).bg(Color::Reset).add_modifier(Modifier::REVERSED)
     }
 }
 

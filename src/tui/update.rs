@@ -5,11 +5,14 @@ use super::command::{self, Command};
 use super::fleet::Tone;
 use super::graph::Needs;
 use super::keys::{Code, Key};
+use super::log::LogCmd;
 use super::model::{Detail, Link, List, Model, Order, Pane, Popup, Prompt, PromptKind, Screen};
 use super::problems::{Place, Tests};
 use super::theme::Theme;
+use super::update_log;
 use crate::api::convert::Ask;
 use crate::api::wire::{Progress, Ps, Why};
+use crate::logs::index::{Anchor, Direction, Found, Position};
 
 /// Something happened.
 #[derive(Clone, Debug)]
@@ -50,6 +53,10 @@ pub enum Msg {
     Needs(Needs),
     /// How tests of a service go.
     Tested(String, Tests),
+    /// A line of the log was looked for: what came of it, from where, and what it was.
+    Found(Found, (Anchor, Direction), &'static str),
+    /// The whole of a line of the log.
+    Opened(Position, Option<Vec<u8>>),
     /// What was asked is over; the error's words where it failed.
     Done(String, Result<(), String>),
     /// A short word.
@@ -77,6 +84,8 @@ pub enum Cmd {
     Redraw,
     /// Stop this process until somebody continues it.
     Suspend,
+    /// Ask the log.
+    Log(LogCmd),
     /// Leave; the fleet runs on.
     Quit,
 }
@@ -86,11 +95,9 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
     match msg {
         Msg::Key(key) => key_pressed(model, key),
         Msg::Paste(text) => {
-            if let Some(prompt) = &mut model.prompt {
-                prompt.input.paste(&text);
-                typed(model);
-            }
-            Vec::new()
+            let Some(prompt) = &mut model.prompt else { return Vec::new() };
+            prompt.input.paste(&text);
+            typed(model)
         }
         Msg::Wheel { by, .. } => {
             go(model, |at, _| at.saturating_add_signed(by as isize));
@@ -123,6 +130,14 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
             {
                 detail.why = Some(*why);
             }
+            Vec::new()
+        }
+        Msg::Found(found, asked, what) => {
+            update_log::found(model, found, asked, what);
+            Vec::new()
+        }
+        Msg::Opened(position, bytes) => {
+            update_log::opened(model, position, bytes);
             Vec::new()
         }
         Msg::Needs(needs) => {
@@ -220,6 +235,10 @@ fn key_pressed(model: &mut Model, key: Key) -> Vec<Cmd> {
     if let Some(popup) = model.popup.take() {
         return popup_key(model, popup, key);
     }
+    if let Some(what) = model.log.letter.take() {
+        update_log::letter(model, what, key);
+        return Vec::new();
+    }
     let scope = match model.screen {
         Screen::Dashboard => model.focus.scope(),
         Screen::Detail(_) => Scope::Services,
@@ -299,24 +318,51 @@ fn prompt_key(model: &mut Model, key: Key) -> Vec<Cmd> {
             }
         }
     }
+    let moved = matches!(key.code, Code::Left | Code::Right | Code::Home | Code::End);
     model.prompt = Some(prompt);
-    typed(model);
-    Vec::new()
+    if moved { Vec::new() } else { typed(model) }
 }
 
 /// What changes while something is being typed.
-fn typed(model: &mut Model) {
-    let Some(prompt) = &mut model.prompt else { return };
+fn typed(model: &mut Model) -> Vec<Cmd> {
+    let Some(prompt) = &mut model.prompt else { return Vec::new() };
     prompt.error = None;
-    if prompt.kind == PromptKind::FilterList {
-        model.list_filter = prompt.input.text().to_owned();
-        settle(model);
+    let (kind, text) = (prompt.kind, prompt.input.text().to_owned());
+    match kind {
+        PromptKind::FilterList => {
+            model.list_filter = text;
+            settle(model);
+        }
+        // What leaves lines out is complete only when it is entered; a search and a choice show themselves at once.
+        PromptKind::Search | PromptKind::Sources => match update_log::typed(model, kind, &text) {
+            Ok(cmd) => return cmd.into_iter().collect(),
+            Err(error) => fail(model, error),
+        },
+        PromptKind::Filter => match super::log::pattern(text.trim_start_matches('!')) {
+            Ok(_) => {}
+            Err(error) => fail(model, error),
+        },
+        PromptKind::Palette => {}
+    }
+    Vec::new()
+}
+
+fn fail(model: &mut Model, error: String) {
+    if let Some(prompt) = &mut model.prompt {
+        prompt.error = Some(error);
     }
 }
 
 fn submit(model: &mut Model, prompt: Prompt) -> Vec<Cmd> {
     match prompt.kind {
-        PromptKind::FilterList | PromptKind::Search | PromptKind::Filter => Vec::new(),
+        PromptKind::FilterList | PromptKind::Search | PromptKind::Sources => Vec::new(),
+        PromptKind::Filter => match update_log::typed(model, prompt.kind, prompt.input.text()) {
+            Ok(cmd) => cmd.into_iter().collect(),
+            Err(error) => {
+                model.prompt = Some(Prompt { error: Some(error), ..prompt });
+                Vec::new()
+            }
+        },
         PromptKind::Palette => {
             let chosen = prompt.chosen.and_then(|at| command::complete(model, prompt.input.text()).into_iter().nth(at));
             let line = chosen.map_or_else(|| prompt.input.text().to_owned(), |candidate| candidate.line);
@@ -347,6 +393,9 @@ fn run(model: &mut Model, command: Command) -> Vec<Cmd> {
             Vec::new()
         }
         Command::Detail(service) => detail(model, &service),
+        Command::Export(file) => vec![Cmd::Log(LogCmd::Export(file))],
+        Command::Time(us) => vec![Cmd::Log(LogCmd::Time(us))],
+        Command::Line(n) => vec![Cmd::Log(LogCmd::Number(n))],
         Command::Quit => vec![Cmd::Quit],
     }
 }
@@ -377,6 +426,12 @@ fn detail(model: &mut Model, service: &str) -> Vec<Cmd> {
 }
 
 fn act(model: &mut Model, action: Action) -> Vec<Cmd> {
+    if model.screen == Screen::Dashboard
+        && model.focus == Pane::Logs
+        && let Some(cmds) = update_log::act(model, action)
+    {
+        return cmds;
+    }
     match action {
         Action::Quit | Action::Close => return close(model, action == Action::Quit),
         Action::Restart => return verb(model, Ask::Restart),
@@ -384,6 +439,7 @@ fn act(model: &mut Model, action: Action) -> Vec<Cmd> {
         Action::Start => return verb(model, Ask::Start),
         Action::Build => return verb(model, Ask::Build),
         Action::Kill => return verb(model, Ask::Kill),
+        Action::OnlyLogs => return only_logs(model),
         Action::Test => {
             let targets = model.targets();
             return test(model, targets);
@@ -475,7 +531,7 @@ fn focus(model: &mut Model, pane: Pane) {
     model.screen = Screen::Dashboard;
 }
 
-fn prompt(model: &mut Model, kind: PromptKind, text: &str) {
+pub(super) fn prompt(model: &mut Model, kind: PromptKind, text: &str) {
     model.prompt = Some(Prompt { kind, input: super::input::Input::of(text), error: None, chosen: None });
 }
 
@@ -483,6 +539,9 @@ fn prompt(model: &mut Model, kind: PromptKind, text: &str) {
 fn close(model: &mut Model, leave: bool) -> Vec<Cmd> {
     if model.screen != Screen::Dashboard {
         model.screen = Screen::Dashboard;
+    } else if !leave && model.focus == Pane::Logs && let Some(cmds) = update_log::close(model) {
+        return cmds;
+    } else if leave && model.focus == Pane::Logs && model.log.opened.take().is_some() {
     } else if model.zoom {
         model.zoom = false;
     } else if !leave && !model.marks.is_empty() {
@@ -589,6 +648,16 @@ fn scale(model: &mut Model, by: i32) -> Vec<Cmd> {
         return Vec::new();
     }
     vec![ask(model, order)]
+}
+
+/// Shows the log of what the cursor is on, and of nothing else; a second time, of everything.
+fn only_logs(model: &mut Model) -> Vec<Cmd> {
+    let names: std::collections::BTreeSet<String> = model.targets().into_iter().collect();
+    let names = if model.log.filters.names == names { Default::default() } else { names };
+    let said = if names.is_empty() { "the log of everything".to_owned() } else { format!("only the log of {}", names.iter().cloned().collect::<Vec<_>>().join(", ")) };
+    model.log.filters.names = names;
+    model.toast(Tone::Good, said);
+    vec![Cmd::Log(LogCmd::Query)]
 }
 
 /// Turns building at each save on or off for the targets, as the first of them has it.

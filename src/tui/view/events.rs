@@ -19,7 +19,7 @@ pub fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
     let shown = model.events.iter().rev().skip(model.events_up);
     for (row, event) in (1..area.height).zip(shown) {
         let mut line = Line::of(buffer, area, row);
-        line.put(&format!(" {} ", time_of(event.at, "%H:%M:%S")), model.theme.style(Token::Dim));
+        line.put(&format!(" {} ", time_of(model, event.at, "%H:%M:%S")), model.theme.style(Token::Dim));
         let style = match event.tone {
             Tone::Bad => model.theme.style(Token::Bad),
             Tone::Good | Tone::Wait | Tone::Off => model.theme.style(Token::Text),

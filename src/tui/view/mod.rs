@@ -7,6 +7,7 @@ pub mod graph;
 pub mod help;
 pub mod layout;
 pub mod lists;
+pub mod log;
 pub mod paint;
 pub mod problems;
 
@@ -51,6 +52,7 @@ fn panes(model: &Model, buffer: &mut Buffer, layout: &Layout) {
     problems::draw(model, buffer, layout.pane(Pane::Problems), Pane::Problems);
     problems::draw(model, buffer, layout.pane(Pane::Tests), Pane::Tests);
     events::draw(model, buffer, layout.pane(Pane::Events));
+    log::draw(model, buffer, layout.pane(Pane::Logs));
 }
 
 /// The first line of a pane: its number, its name, and what else there is to say.
@@ -98,7 +100,7 @@ fn header(model: &Model, buffer: &mut Buffer, area: Rect) {
         Link::Down => line.put("   no supervisor", theme.style(Token::Warn)),
         Link::Trouble(trouble) => line.put("   ", dim).put(trouble, theme.style(Token::Bad)),
     };
-    line.right(&format!(" {} ", clock(model.now)), dim);
+    line.right(&format!(" {} ", time_of(model, model.now, "%H:%M")), dim);
 }
 
 fn watching(model: &Model) -> String {
@@ -106,13 +108,11 @@ fn watching(model: &Model) -> String {
     if n > 0 { format!("   watching {n}") } else { String::new() }
 }
 
-/// `14:02` of the local time.
-fn clock(now: i64) -> String {
-    time_of(now, "%H:%M")
+/// A moment in the time of this place, by a format of strftime.
+pub fn time_of(model: &Model, us: i64, format: &str) -> String {
+    let moment = jiff::Timestamp::from_microsecond(us).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    moment.to_zoned(model.zone.clone()).strftime(format).to_string()
 }
 
-/// A moment in the local time, by a format of strftime.
-pub fn time_of(us: i64, format: &str) -> String {
-    let moment = jiff::Timestamp::from_microsecond(us).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    moment.to_zoned(jiff::tz::TimeZone::system()).strftime(format).to_string()
-}
+#[cfg(test)]
+mod tests;
