@@ -3,8 +3,10 @@
 //! Records lie in segments (`record`, `stamp`, `segments`), written by the `writer`; a `reader` reads one folder, `merge` puts the folders in order,
 //! `lines` joins pieces and asks the `filter`; `view` is all of it together, for whoever shows logs. `clean` makes bytes safe for a terminal.
 
+pub mod ansi;
 pub mod clean;
 pub mod clock;
+pub mod escape;
 pub mod filter;
 pub mod follow;
 pub mod last;
