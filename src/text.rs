@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::logs::clean::is_hidden;
+use crate::logs::escape::is_hidden;
 
 /// The text without control characters and without what turns its direction, on one line; what was taken away is seen.
 pub fn clean(text: &str) -> Cow<'_, str> {

@@ -4,8 +4,10 @@
 //! `lines` joins pieces and asks the `filter`; `view` is all of it together, for whoever shows logs. `index` is for whoever looks around in them.
 //! `clean` makes bytes safe for a terminal.
 
+pub mod ansi;
 pub mod clean;
 pub mod clock;
+pub mod escape;
 pub mod filter;
 pub mod follow;
 pub mod index;

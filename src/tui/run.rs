@@ -13,6 +13,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
 use super::fleet::Tone;
+use super::keys::Key;
 use super::log::{LogCmd, pattern};
 use super::model::{Model, Pane};
 use super::remote::Remote;
