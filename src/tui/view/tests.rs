@@ -187,7 +187,7 @@ proptest! {
         model.log.names[0].label = name;
         press(&mut model, &typed);
         for cell in draw(&model).content() {
-            prop_assert!(!cell.symbol().chars().any(|char| char.is_control() || crate::logs::clean::is_hidden(char)), "{:?}", cell.symbol());
+            prop_assert!(!cell.symbol().chars().any(|char| char.is_control() || crate::logs::escape::is_hidden(char)), "{:?}", cell.symbol());
         }
     }
 
