@@ -23,5 +23,6 @@ pub mod tail;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod total;
+pub mod trace;
 pub mod view;
 pub mod writer;
