@@ -17,6 +17,7 @@ pub mod output;
 pub mod reader;
 pub mod record;
 pub mod segments;
+pub mod shape;
 pub mod sources;
 pub mod stamp;
 pub mod tail;
