@@ -19,11 +19,13 @@ pub mod output;
 pub mod reader;
 pub mod record;
 pub mod segments;
+pub mod shape;
 pub mod sources;
 pub mod stamp;
 pub mod tail;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod total;
+pub mod trace;
 pub mod view;
 pub mod writer;
