@@ -2,13 +2,14 @@
 
 use std::ffi::OsStr;
 use std::io::{IsTerminal, stdin, stdout};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::context::Context;
 use super::{answers, request};
 use crate::api::launch::Launcher;
 use crate::error::Error;
-use crate::tui::{self, Depth};
+use crate::tui::{self, Depth, settings};
 
 /// Whether there is a terminal that can show it; else `ps` answers.
 pub(super) fn fits(context: &Context) -> bool {
@@ -24,7 +25,9 @@ pub(super) fn run(context: &Context) -> Result<(), Error> {
     let request = request::of(context, &place, Vec::new());
     let launcher = Launcher::ourselves()?;
     let depth = depth(context.output.color, |key| std::env::var_os(key));
-    let options = tui::Options { home: place.home, project, name, request, launcher, depth };
+    let settings = settings::path(|key| std::env::var_os(key).map(PathBuf::from)).map(|path| settings::load(&path));
+    let settings = settings.unwrap_or_default();
+    let options = tui::Options { home: place.home, project, name, request, launcher, depth, settings };
     context.wait(tui::run(options))
 }
 

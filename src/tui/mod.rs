@@ -12,6 +12,7 @@ mod model;
 mod problems;
 mod remote;
 mod run;
+pub mod settings;
 mod terminal;
 #[cfg(test)]
 mod testing;

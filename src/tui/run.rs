@@ -17,6 +17,7 @@ use super::keys::Key;
 use super::log::{LogCmd, pattern};
 use super::model::{Model, Pane};
 use super::remote::Remote;
+use super::settings::Settings;
 use super::terminal::Terminal;
 use super::theme::{Depth, Theme};
 use super::update::{Cmd, Msg, update};
@@ -50,15 +51,17 @@ pub struct Options {
     pub launcher: Launcher,
     /// How many colours the terminal shows.
     pub depth: Depth,
+    /// What the user wishes.
+    pub settings: Settings,
 }
 
 /// Shows the dashboard until somebody leaves it. The fleet runs on.
 pub async fn run(options: Options) -> Result<(), Error> {
     let (sender, messages) = mpsc::channel(WAITING);
-    let mut terminal = Terminal::take(true).map_err(|e| broken(&e))?;
+    let mut terminal = Terminal::take(!options.settings.no_mouse).map_err(|e| broken(&e))?;
     let size = terminal.size().map_err(|e| broken(&e))?;
     let mut model = Model::new(&options.name, size, now());
-    model.theme = Theme::named("terminal", options.depth).unwrap_or_default();
+    settle(&mut model, &options.settings, options.depth);
     let remote = Remote::new(&options, sender);
     remote.watch();
     let changed = Arc::new(Notify::new());
@@ -73,6 +76,20 @@ pub async fn run(options: Options) -> Result<(), Error> {
         Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof) => Ok(()),
         Err(error) if error.raw_os_error() == Some(nix::libc::EIO) => Ok(()),
         done => done.map_err(|e| broken(&e)),
+    }
+}
+
+/// As the user wishes it to look and to be used.
+fn settle(model: &mut Model, settings: &Settings, depth: Depth) {
+    let theme = settings.theme.as_deref().unwrap_or("terminal");
+    model.theme = Theme::named(theme, depth).unwrap_or_default();
+    model.keymap = Arc::new(settings.keymap.clone());
+    (model.ascii, model.mouse) = (settings.ascii, !settings.no_mouse);
+    for problem in &settings.problems {
+        model.event(Tone::Bad, problem.clone());
+    }
+    if let Some(first) = settings.problems.first() {
+        model.toast(Tone::Bad, first.clone());
     }
 }
 
