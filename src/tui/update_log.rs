@@ -6,7 +6,9 @@ use super::keys::Key;
 use super::log::{Letter, LogCmd, Opened, least_after, level_word};
 use super::model::{Model, PromptKind};
 use super::update::{Cmd, prompt};
+use super::problems::Place;
 use crate::logs::index::{Anchor, Direction, Found, Position, Row};
+use crate::logs::shape::{self, Caller, trace_id};
 
 /// Does what a key of the log pane means; `None` where it means nothing there.
 pub(super) fn act(model: &mut Model, action: Action) -> Option<Vec<Cmd>> {
@@ -70,6 +72,25 @@ pub(super) fn act(model: &mut Model, action: Action) -> Option<Vec<Cmd>> {
             Some(_) => {}
             None => cmds.extend(pane.current_row().map(|row| Cmd::Log(LogCmd::Open(row.position)))),
         },
+        Action::Trace => {
+            let id = pane.current_row().and_then(|row| trace_id(&shape::parse(&row.bytes)));
+            match (pane.filters.trace.take(), id) {
+                (Some(_), _) => cmds.push(Cmd::Log(LogCmd::Query)),
+                (None, Some(id)) => {
+                    pane.filters.trace = Some(id.value.clone());
+                    model.toast(Tone::Good, format!("only lines with {} {}; * shows all again", id.key, id.value));
+                    cmds.push(Cmd::Log(LogCmd::Query));
+                }
+                (None, None) => model.toast(Tone::Wait, "this line has no trace id, request id or the like"),
+            }
+        }
+        Action::EditLine => {
+            let caller = pane.current_row().and_then(|row| shape::parse(&row.bytes).caller);
+            match caller {
+                Some(Caller { file, line }) => cmds.push(Cmd::Edit(Place { file, line, column: 1 })),
+                None => model.toast(Tone::Wait, "this line names no place in a file"),
+            }
+        }
         Action::Export => prompt(model, PromptKind::Palette, "export "),
         _ => return None,
     }

@@ -7,10 +7,11 @@ use ratatui::style::{Color, Modifier, Style};
 use super::paint::{Line, restyle};
 use super::{time_of, title};
 use crate::logs::ansi::{self, Effect, Span};
+use crate::logs::shape::Ink;
 use crate::logs::index::Row;
 use crate::logs::level::Level;
 use crate::logs::sources::Channel;
-use crate::tui::log::row::{self, Text};
+use crate::tui::log::row::{self, Look, Text};
 use crate::tui::log::{LogPane, pattern};
 use crate::tui::model::{Model, Pane};
 use crate::tui::theme::Token;
@@ -152,7 +153,7 @@ fn gutter(model: &Model, row: &Row, first: bool, before: Option<i64>, line: &mut
     line.put(" ", dim).put(bar, style);
 }
 
-fn put(model: &Model, row: &Row, spans: &[Span<ansi::Style>], line: &mut Line<'_>) {
+fn put(model: &Model, row: &Row, spans: &[Span<Look>], line: &mut Line<'_>) {
     let base = match (row.level, row.channel) {
         (_, Channel::Orchestra) => model.theme.style(Token::Accent),
         (Some(Level::Error | Level::Fatal), _) if row.stated => model.theme.style(Token::Bad),
@@ -161,8 +162,26 @@ fn put(model: &Model, row: &Row, spans: &[Span<ansi::Style>], line: &mut Line<'_
         _ => model.theme.style(Token::Text),
     };
     for span in spans {
-        line.put(&span.text, base.patch(style(span.style, model)));
+        let look = match span.style {
+            Look::Own(own) => style(own, model),
+            Look::Ink(ink) => inked(ink, model),
+        };
+        line.put(&span.text, base.patch(look));
     }
+}
+
+/// A part of a structured line, by what it means.
+fn inked(ink: Ink, model: &Model) -> Style {
+    let token = match ink {
+        Ink::Level(Level::Error | Level::Fatal) | Ink::Error => Token::Bad,
+        Ink::Level(Level::Warn) => Token::Warn,
+        Ink::Level(Level::Info) | Ink::String => Token::Good,
+        Ink::Level(Level::Trace | Level::Debug) | Ink::Key | Ink::Mark | Ink::Logger => Token::Dim,
+        Ink::Message => return Style::new(),
+        Ink::Number | Ink::Bool | Ink::Null | Ink::Secret => Token::Wait,
+        Ink::Place => Token::Accent,
+    };
+    model.theme.style(token)
 }
 
 /// A service's own colours, on a terminal that has some.
@@ -202,7 +221,7 @@ fn mark_hits(
     buffer: &mut Buffer,
     area: Rect,
     y: u16,
-    spans: &[Span<ansi::Style>],
+    spans: &[Span<Look>],
     search: &crate::logs::index::Pattern,
 ) {
     let text = ansi::text(spans);
@@ -224,9 +243,10 @@ fn opened(model: &Model, buffer: &mut Buffer, area: Rect) {
     let time = time_of(model, open.row.time, "%Y-%m-%d %H:%M:%S%.3f");
     line.put(&format!("{dash}{dash} "), rule).put(name, model.theme.name_style(name));
     line.put(&format!(" {} run {} {time} ", open.row.channel.word(), open.row.run), dim).fill(dash, rule);
-    let whole = Row { bytes: open.bytes.clone(), cut: false, n_folded: 0, ..open.row.clone() };
-    let lines = Text::of(&whole, false).wrapped(usize::from(area.width.saturating_sub(2)));
-    for (y, spans) in (1..area.height).zip(lines.into_iter().skip(open.scroll)) {
+    let width = usize::from(area.width.saturating_sub(2));
+    let lines: Vec<_> = Text::opened(&open.bytes).iter().flat_map(|text| text.wrapped(width)).collect();
+    let last = lines.len().saturating_sub(usize::from(area.height) - 1);
+    for (y, spans) in (1..area.height).zip(lines.into_iter().skip(open.scroll.min(last))) {
         let mut line = Line::of(buffer, area, y);
         line.put(" ", dim);
         put(model, &open.row, &spans, &mut line);
