@@ -3,6 +3,7 @@
 pub mod actions;
 mod command;
 mod fleet;
+mod hands;
 mod graph;
 mod input;
 mod keymap;

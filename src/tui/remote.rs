@@ -1,5 +1,6 @@
 //! What the dashboard asks others for: the supervisor, the files, the tests, the browser. Each answer comes back as a message.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,6 +123,22 @@ impl Remote {
                 inner.say(Msg::Tested(service, tests)).await;
             }
             inner.changed.notify_one();
+        });
+    }
+
+    /// The project's folder.
+    pub fn root(&self) -> &Path {
+        &self.inner.home.root
+    }
+
+    /// Does what may take its time on a thread of its own.
+    pub fn work(&self, work: impl FnOnce() -> Msg + Send + 'static) {
+        let inner = Arc::clone(&self.inner);
+        tokio::spawn(async move {
+            match tokio::task::spawn_blocking(work).await {
+                Ok(msg) => inner.say(msg).await,
+                Err(error) => inner.say(Msg::Say(Tone::Bad, error.to_string())).await,
+            }
         });
     }
 

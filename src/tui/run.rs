@@ -2,20 +2,25 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{Event, EventStream, KeyEventKind, MouseButton, MouseEventKind};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use nix::sys::signal::{Signal, raise};
 use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
+use super::editor::Screen;
 use super::fleet::Tone;
+use super::hands;
 use super::keys::Key;
-use super::log::{LogCmd, pattern};
+use super::log::{LogCmd, Name, pattern};
 use super::model::{Model, Pane};
+use super::problems::Place;
 use super::remote::Remote;
 use super::settings::Settings;
 use super::terminal::Terminal;
@@ -66,7 +71,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     remote.watch();
     let changed = Arc::new(Notify::new());
     let wake = Arc::clone(&changed);
-    let index = Index::open(&options.home.logs(), Box::new(move || wake.notify_one()))?;
+    let index = Arc::new(Index::open(&options.home.logs(), Box::new(move || wake.notify_one()))?);
     let shown = Instant::now() - FRAME;
     let mut dashboard = Loop { model, remote, messages, index, changed, searched: None, looked: None, dirty: true, shown };
     let done = dashboard.run(&mut terminal).await;
@@ -105,7 +110,7 @@ struct Loop {
     model: Model,
     remote: Remote,
     messages: mpsc::Receiver<Msg>,
-    index: Index,
+    index: Arc<Index>,
     /// The index has another answer.
     changed: Arc<Notify>,
     /// What the index looks for.
@@ -125,7 +130,7 @@ enum Flow {
 
 impl Loop {
     async fn run(&mut self, terminal: &mut Terminal) -> io::Result<()> {
-        let mut input = EventStream::new();
+        let mut input = Some(EventStream::new());
         let mut ends = [SignalKind::terminate(), SignalKind::hangup(), SignalKind::interrupt()].map(unix::signal);
         let [terminate, hangup, interrupt] = &mut ends;
         let (Ok(terminate), Ok(hangup), Ok(interrupt)) = (terminate, hangup, interrupt) else {
@@ -136,7 +141,7 @@ impl Loop {
         loop {
             let frame = self.dirty.then_some(self.shown + FRAME);
             let cmds = tokio::select! {
-                event = input.next() => match event {
+                event = next(&mut input) => match event {
                     // A key is answered at once; those that wait already are taken with it.
                     Some(Ok(event)) => self.input(event, &mut input).await,
                     Some(Err(error)) => return Err(error),
@@ -215,10 +220,23 @@ impl Loop {
             }
             LogCmd::Time(us) => self.go(self.index.at_time(us)),
             LogCmd::Number(n) => self.go(self.index.nth(n)),
-            LogCmd::Copy(..) | LogCmd::Export(_) => {}
+            LogCmd::Copy(first, last) => self.work(move |index, names| {
+                let (said, bytes) = hands::copy_lines(index, names, first, last);
+                Msg::Copied(said, bytes)
+            }),
+            LogCmd::Export(file) => self.work(move |index, names| match hands::export(index, names, &file) {
+                Ok(said) => Msg::Say(Tone::Good, said),
+                Err(error) => Msg::Say(Tone::Bad, error),
+            }),
         }
         self.looked = None;
         Vec::new()
+    }
+
+    /// Does something that may take its time with the lines that are shown.
+    fn work(&self, work: impl FnOnce(&Index, &[Name]) -> Msg + Send + 'static) {
+        let (index, names) = (Arc::clone(&self.index), self.model.log.names.clone());
+        self.remote.work(move || work(&index, &names));
     }
 
     fn go(&mut self, to: Option<Position>) {
@@ -241,9 +259,9 @@ impl Loop {
         self.message(Msg::Found(found, (anchor, direction), "hit"))
     }
 
-    async fn input(&mut self, event: Event, input: &mut EventStream) -> Vec<Cmd> {
+    async fn input(&mut self, event: Event, input: &mut Option<EventStream>) -> Vec<Cmd> {
         let mut cmds = self.event(event);
-        while let Some(Some(Ok(event))) = futures_util::FutureExt::now_or_never(input.next()) {
+        while let Some(Some(Ok(event))) = next(input).now_or_never() {
             cmds.extend(self.event(event));
         }
         // Due now.
@@ -275,7 +293,7 @@ impl Loop {
         Ok(())
     }
 
-    fn carry_out(&mut self, cmd: Cmd, terminal: &mut Terminal, input: &mut EventStream) -> io::Result<Flow> {
+    fn carry_out(&mut self, cmd: Cmd, terminal: &mut Terminal, input: &mut Option<EventStream>) -> io::Result<Flow> {
         match cmd {
             Cmd::Quit => return Ok(Flow::End),
             Cmd::Redraw => terminal.redraw(),
@@ -286,20 +304,69 @@ impl Loop {
             Cmd::Needs(services) => self.remote.needs(services),
             Cmd::Test(services) => self.remote.test(services),
             Cmd::OpenUrl(url) => self.remote.open_url(&url),
-            Cmd::Edit(_) | Cmd::Log(_) => {}
+            Cmd::Edit(place) => self.edit(&place, terminal, input)?,
+            Cmd::Write(bytes) => terminal.write(&bytes)?,
+            Cmd::Log(_) => {}
         }
         self.dirty = true;
         Ok(Flow::On)
     }
 
     /// Stops this process, and only it, until somebody continues it.
-    fn suspend(&mut self, terminal: &mut Terminal, input: &mut EventStream) -> io::Result<()> {
+    fn suspend(&mut self, terminal: &mut Terminal, input: &mut Option<EventStream>) -> io::Result<()> {
+        self.away(terminal, input, || raise(Signal::SIGSTOP).map_err(io::Error::from))?
+    }
+
+    /// Gives terminal and keys away while `meanwhile` lasts.
+    fn away<T>(
+        &mut self,
+        terminal: &mut Terminal,
+        input: &mut Option<EventStream>,
+        meanwhile: impl FnOnce() -> T,
+    ) -> io::Result<T> {
+        // Dropped first: it would take keys from whoever has the terminal.
+        *input = None;
         terminal.leave()?;
-        raise(Signal::SIGSTOP)?;
+        let done = meanwhile();
         terminal.enter()?;
-        *input = EventStream::new();
+        *input = Some(EventStream::new());
         self.model.size = terminal.size()?;
+        Ok(done)
+    }
+
+    fn edit(&mut self, place: &Place, terminal: &mut Terminal, input: &mut Option<EventStream>) -> io::Result<()> {
+        let open = match hands::edit(self.remote.root(), place) {
+            Ok(open) => open,
+            Err(error) => {
+                self.model.toast(Tone::Bad, error);
+                return Ok(());
+            }
+        };
+        let Some((program, arguments)) = open.argv.split_first() else { return Ok(()) };
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(self.remote.root());
+        let name = program.to_string_lossy();
+        let failed = match open.screen {
+            Screen::Window => {
+                command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+                command.spawn().err().map(|error| error.to_string())
+            }
+            Screen::Terminal => match self.away(terminal, input, || command.status())? {
+                Ok(status) => (!status.success()).then(|| status.to_string()),
+                Err(error) => Some(error.to_string()),
+            },
+        };
+        if let Some(error) = failed {
+            self.model.toast(Tone::Bad, format!("`{name}`: {error}; $ORCHESTRA_EDITOR names another"));
+        }
         Ok(())
+    }
+}
+
+async fn next(input: &mut Option<EventStream>) -> Option<io::Result<Event>> {
+    match input {
+        Some(input) => input.next().await,
+        None => None,
     }
 }
 

@@ -70,6 +70,12 @@ impl Terminal {
         Write::flush(&mut self.backend)
     }
 
+    /// Writes bytes that draw nothing: a sequence for the clipboard.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.backend.write_all(bytes)?;
+        Write::flush(&mut self.backend)
+    }
+
     /// Columns and rows.
     pub fn size(&self) -> io::Result<(u16, u16)> {
         size()

@@ -59,6 +59,8 @@ pub enum Msg {
     Opened(Position, Option<Vec<u8>>),
     /// What was asked is over; the error's words where it failed.
     Done(String, Result<(), String>),
+    /// What became of a copy, and what the terminal must get for it.
+    Copied(String, Option<Vec<u8>>),
     /// A short word.
     Say(Tone, String),
 }
@@ -86,6 +88,8 @@ pub enum Cmd {
     Suspend,
     /// Ask the log.
     Log(LogCmd),
+    /// Write these bytes to the terminal: they draw nothing.
+    Write(Vec<u8>),
     /// Leave; the fleet runs on.
     Quit,
 }
@@ -157,6 +161,10 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
             model.event(Tone::Bad, format!("{what}: {error}"));
             model.toast(Tone::Bad, format!("{what}: {error}"));
             Vec::new()
+        }
+        Msg::Copied(said, bytes) => {
+            model.toast(Tone::Good, said);
+            bytes.map(Cmd::Write).into_iter().collect()
         }
         Msg::Say(tone, text) => {
             model.toast(tone, text);
