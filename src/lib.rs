@@ -24,5 +24,7 @@ pub mod worker;
 pub mod supervisor;
 // L5: the way in from other processes.
 pub mod api;
+// L6: the dashboard.
+pub mod tui;
 // L7: the only printer.
 pub mod cli;

@@ -1,0 +1,3 @@
+//! The dashboard. What it decides is pure and knows no terminal; one loop alone meets the terminal.
+
+pub mod editor;
