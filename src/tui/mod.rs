@@ -3,3 +3,4 @@
 pub mod clipboard;
 pub mod editor;
 pub mod fuzzy;
+pub mod seek;
