@@ -1,6 +1,7 @@
 //! What can be typed at the palette: every action by its name, verbs with services, and settings with a value.
 
 use super::actions::{ACTIONS, Action, Scope};
+use super::fuzzy;
 use super::model::{Model, Order};
 use super::theme::Theme;
 use crate::api::convert::Ask;
@@ -137,7 +138,7 @@ fn unknown(name: &str) -> String {
 /// How a line could go on, best first.
 pub fn complete(model: &Model, line: &str) -> Vec<Candidate> {
     let (done, word) = line.rsplit_once(' ').map_or(("", line), |(done, word)| (done, word));
-    let mut all = match done.split_whitespace().next() {
+    let all: Vec<(String, String)> = match done.split_whitespace().next() {
         None => words(),
         Some("theme") => Theme::names().map(|name| (name.to_owned(), "theme".to_owned())).collect(),
         Some(verb) if VERBS.iter().any(|(known, _)| *known == verb) => {
@@ -146,10 +147,13 @@ pub fn complete(model: &Model, line: &str) -> Vec<Candidate> {
         }
         Some(_) => Vec::new(),
     };
-    all.retain(|(name, _)| matches(word, name));
-    all.sort_by_key(|(name, _)| !name.starts_with(word));
+    let found = fuzzy::find(word, all.iter().map(|(name, _)| name.as_str()));
     let prefix = if done.is_empty() { String::new() } else { format!("{done} ") };
-    all.into_iter().map(|(name, help)| Candidate { line: format!("{prefix}{name}"), help }).collect()
+    let candidate = |found: fuzzy::Found| {
+        let (name, help) = &all[found.index];
+        Candidate { line: format!("{prefix}{name}"), help: help.clone() }
+    };
+    found.into_iter().map(candidate).collect()
 }
 
 fn words() -> Vec<(String, String)> {
@@ -159,8 +163,3 @@ fn words() -> Vec<(String, String)> {
     verbs.chain(actions.map(|entry| (entry.name.to_owned(), entry.help.to_owned()))).collect()
 }
 
-/// Whether the letters of `word` come in this order in `name`.
-fn matches(word: &str, name: &str) -> bool {
-    let mut rest = name.chars();
-    word.chars().all(|wanted| rest.any(|char| char.eq_ignore_ascii_case(&wanted)))
-}

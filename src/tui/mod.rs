@@ -1,8 +1,11 @@
 //! The dashboard: the whole fleet on a terminal. A model that changes by messages, a drawing of it, and one loop that touches the terminal.
 
 pub mod actions;
+mod clipboard;
 mod command;
+mod editor;
 mod fleet;
+mod fuzzy;
 mod hands;
 mod graph;
 mod input;
@@ -13,6 +16,7 @@ mod model;
 mod problems;
 mod remote;
 mod run;
+mod seek;
 pub mod settings;
 mod terminal;
 #[cfg(test)]

@@ -17,7 +17,7 @@ mod value;
 pub use caller::Caller;
 pub use id::{TraceId, trace_id};
 pub use key::Role;
-pub use line::{Ink, one_line};
+pub use line::{Ink, one_line, without_secrets};
 pub use time::{Moment, Time};
 pub use tree::{Link, Row, tree};
 pub use value::Value;
