@@ -105,6 +105,8 @@ pub struct SourceInfo {
     pub n_lines: u64,
     /// Lines that were known and whose segments were removed since.
     pub n_gone: u64,
+    /// Segments that were removed before they were read.
+    pub n_dropped: u64,
     /// Lines of the files that are no records.
     pub n_skipped: u64,
     /// Bytes of its segments on disk.
