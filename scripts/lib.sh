@@ -73,4 +73,7 @@ need_dlv() {
         say "dlv $dlv_version cannot be installed: tests of services below a debugger are left out"
 }
 
+# The terminal that tests of the dashboard draw on.
+need_tmux() { have tmux || apt_install tmux || brew_install tmux || die "install tmux and run this again"; }
+
 need_git() { have git || apt_install git || brew_install git || die "install git and run this again"; }

@@ -26,5 +26,8 @@ pub mod worker;
 pub mod supervisor;
 // L5: the way in from other processes.
 pub mod api;
+// L6: the dashboard; how text looks to people.
+pub mod text;
+pub mod tui;
 // L7: the only printer.
 pub mod cli;

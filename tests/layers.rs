@@ -14,7 +14,7 @@ const LAYERS: [&[&str]; 8] = [
     &["project", "strays", "worker"],
     &["supervisor"],
     &["api"],
-    &["tui"],
+    &["text", "tui"],
     &["cli"],
 ];
 

@@ -22,6 +22,7 @@ mod cli_start;
 mod cli_stop;
 mod cli_supervisor;
 mod cli_test;
+mod dashboard;
 mod fault;
 mod harness;
 mod layers;

@@ -2,6 +2,7 @@
 //!
 //! Server and client speak the types of [`wire`] only; nothing here decides about services.
 
+pub mod answers;
 pub mod client;
 pub mod convert;
 mod engines;

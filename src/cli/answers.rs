@@ -6,17 +6,16 @@ use std::time::Duration;
 use super::context::Place;
 use super::output::Output;
 use crate::api::client::{self, Client};
-use crate::api::{convert, lock, wire};
+use crate::api::{answers, wire};
 use crate::error::{Error, Kind};
 use crate::project::Project;
 use crate::project::load::{self, LoadOptions};
 use crate::shim::{client as shims, survey};
-use crate::store::{good, intent, tested};
-use crate::supervisor::{disk, ground};
+use crate::store::{good, intent};
+use crate::supervisor::ground;
 use crate::sys::home::Home;
 use crate::task::environment::Environment;
-use crate::task::id::ServiceName;
-use crate::worker::docker::{alone, record};
+use crate::worker::docker::alone;
 
 /// Whether any instance is alive, supervisor or not: below a shim, or in a container. Records that nobody can read are set aside and named.
 pub(super) async fn anything_lives(output: &Output, home: &Home) -> bool {
@@ -71,33 +70,6 @@ pub(super) fn project_name(home: &Home) -> String {
     )
 }
 
-/// A supervisor that dies over its answer is followed by another, or by none: it is asked again so often.
-const ASKED: usize = 5;
-
-/// Asks the supervisor; or says why none answers: nobody runs (`None`), or one runs that is silent (a sentence).
-async fn ask<T>(
-    home: &Home,
-    question: impl AsyncFn(&mut Client) -> Result<T, Error>,
-) -> Result<Result<T, Option<String>>, Error> {
-    for n in 1.. {
-        let mut client = match client::existing(home).await {
-            Ok(Some(client)) => client,
-            Ok(None) => break,
-            Err(error) if error.kind == Kind::Silent => return Ok(Err(Some(in_one_line(&error)))),
-            Err(error) => return Err(error),
-        };
-        match question(&mut client).await {
-            Err(error) if error.kind == Kind::Unreachable && n < ASKED => {}
-            answer => return answer.map(Ok),
-        }
-    }
-    Ok(Err(None))
-}
-
-fn in_one_line(error: &Error) -> String {
-    std::iter::once(&error.message).chain(&error.hints).map(String::as_str).collect::<Vec<_>>().join("; ")
-}
-
 /// Finds the supervisor that is to stop something: one that was stopped itself is told to go on first.
 pub(super) async fn to_stop(output: &Output, home: &Home) -> Result<Option<Client>, Error> {
     match client::existing(home).await {
@@ -115,55 +87,21 @@ pub(super) async fn to_stop(output: &Output, home: &Home) -> Result<Option<Clien
     }
 }
 
-/// What `ps` answers: the supervisor's word, or what the files say; with the newest tests, which are in files.
+/// What `ps` answers; what could not be read is named.
 pub(super) async fn ps(output: &Output, place: &Place, project: Option<&Project>) -> Result<wire::Ps, Error> {
-    let mut ps = without_tests(output, place, project).await?;
-    for service in ps.services.iter_mut().filter(|service| service.test.is_none()) {
-        let last = ServiceName::fold(&service.name).and_then(|name| tested::load(&place.home.state(), &name));
-        service.test = last.map(|last| {
-            let at = convert::time(last.at_us);
-            serde_json::json!({
-                "state": last.state, "passed": last.passed, "failed": last.failed, "skipped": last.skipped, "at": at, "run": last.run,
-            })
-        });
-    }
-    Ok(ps)
-}
-
-async fn without_tests(output: &Output, place: &Place, project: Option<&Project>) -> Result<wire::Ps, Error> {
-    let trouble = match ask(&place.home, async |client| client.ps().await).await? {
-        Ok(answer) => return Ok(answer),
-        Err(trouble) => trouble,
-    };
-    let pid = trouble.as_ref().and_then(|_| lock::holder(&place.home));
-    let told = disk::snapshot(&place.home, project, alone::look(&place.home).await)?;
+    let told = answers::ps(&place.home, project, &|| project_name(&place.home)).await?;
     tell(output, &place.home, &told.aside);
-    let snapshot = told.answer;
-    Ok(wire::Ps {
-        project: project.map_or_else(|| project_name(&place.home), |project| project.name.clone()),
-        root: place.home.root.to_string_lossy().into_owned(),
-        supervisor: wire::Supervisor { running: trouble.is_some(), pid, trouble, ..wire::Supervisor::default() },
-        services: snapshot.services.iter().map(convert::service).collect(),
-    })
+    Ok(told.answer)
 }
 
-/// What `why` answers: the supervisor's word, or what the files say.
+/// What `why` answers; what could not be read is named.
 pub(super) async fn why(
     output: &Output,
     place: &Place,
     project: Option<&Project>,
     name: &str,
 ) -> Result<wire::Why, Error> {
-    let trouble = match ask(&place.home, async |client| client.why(name).await).await? {
-        Ok(answer) => return Ok(answer),
-        Err(trouble) => trouble,
-    };
-    let who = trouble.as_deref().unwrap_or("no supervisor runs");
-    let sights = alone::look(&place.home).await;
-    let told = disk::explain(&place.home, project, &convert::service_name(name)?, who, sights)?;
+    let told = answers::why(&place.home, project, name).await?;
     tell(output, &place.home, &told.aside);
-    let records = || record::all(&place.home).0;
-    told.answer.as_ref().map(|answer| convert::why(answer, &records())).ok_or_else(|| {
-        Error::usage(format!("there is no service `{name}`")).hint("`orchestra ps` lists the services of this project")
-    })
+    Ok(told.answer)
 }

@@ -8,6 +8,7 @@ mod change;
 mod complete;
 mod completions;
 mod context;
+mod dashboard;
 mod debugger;
 pub mod doctor;
 mod export;
@@ -33,7 +34,6 @@ mod strays;
 mod supervisor;
 mod table;
 mod test;
-mod text;
 mod vendors;
 mod why;
 
@@ -43,6 +43,7 @@ use clap::{CommandFactory, FromArgMatches};
 
 use crate::api::launch;
 use crate::error::{Error, Kind};
+use crate::text;
 use args::{Cli, Command};
 use context::Context;
 use output::Output;
@@ -63,8 +64,12 @@ pub fn run(argv: Vec<OsString>) -> Result<(), Kind> {
         Err(error) => return output::usage(&error),
     };
     let context = Context { output: Output::new(cli.global.output, cli.global.color), global: cli.global };
-    dispatch(&context, cli.command.unwrap_or(Command::Ps(ps::Args::default())))
-        .map_err(|error| context.output.failed(&error))
+    let done = match cli.command {
+        Some(command) => dispatch(&context, command),
+        None if dashboard::fits(&context) => dashboard::run(&context),
+        None => ps::run(&context, &ps::Args::default()),
+    };
+    done.map_err(|error| context.output.failed(&error))
 }
 
 /// Runs a service below a debugger, with that one's command line. The exit code is the service's.

@@ -176,15 +176,30 @@ pub fn masked(key: &str, value: &str) -> String {
     if is_secret(key) && !value.is_empty() { "********".to_owned() } else { hide_password(value) }
 }
 
-/// Whether a variable's name looks as if its value were secret.
+/// Whether the name of a variable, or of a field of a log (`accessKey`, `Authorization`), looks as if its value were secret.
 pub fn is_secret(key: &str) -> bool {
-    let upper = key.to_ascii_uppercase();
+    let upper = upper_words(key);
+    let joined = key.to_ascii_uppercase();
     let whole = ["PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "TOKEN", "CREDENTIAL", "APIKEY", "PRIVATE"];
-    let words = ["KEY", "KEYS", "PASS", "PWD", "PAT", "AUTH", "CREDS", "DSN"];
+    let words = ["KEY", "KEYS", "PASS", "PWD", "PAT", "AUTH", "AUTHORIZATION", "COOKIE", "CREDS", "DSN"];
     upper != "PWD"
         && upper != "OLDPWD"
-        && (whole.iter().any(|word| upper.contains(word))
+        && (whole.iter().any(|word| joined.contains(word))
             || upper.split(['_', '-', '.']).any(|part| words.contains(&part)))
+}
+
+/// `accessKey` → `ACCESS_KEY`; what has its words apart already only becomes upper case.
+fn upper_words(key: &str) -> String {
+    let mut out = String::with_capacity(key.len() + 4);
+    let mut after_lower = false;
+    for c in key.chars() {
+        if after_lower && c.is_ascii_uppercase() {
+            out.push('_');
+        }
+        after_lower = c.is_ascii_lowercase() || c.is_ascii_digit();
+        out.push(c.to_ascii_uppercase());
+    }
+    out
 }
 
 /// The password of a URL (`postgres://user:password@host/db`) as stars.
@@ -268,10 +283,22 @@ mod tests {
 
     #[test]
     fn secrets_are_masked() {
-        for key in ["DB_PASSWORD", "token", "AWS_SECRET_ACCESS_KEY", "API_KEY", "GITHUB_PAT"] {
+        let secret = [
+            "DB_PASSWORD",
+            "token",
+            "AWS_SECRET_ACCESS_KEY",
+            "API_KEY",
+            "GITHUB_PAT",
+            "apiKey",
+            "accessKeyId",
+            "passWord",
+            "Authorization",
+            "set-cookie",
+        ];
+        for key in secret {
             assert_eq!(masked(key, "x"), "********", "{key}");
         }
-        for key in ["PATH", "MONKEY", "KEYBOARD", "PWD", "PORT", "LOG_LEVEL"] {
+        for key in ["PATH", "MONKEY", "KEYBOARD", "PWD", "PORT", "LOG_LEVEL", "userId", "author"] {
             assert_eq!(masked(key, "x"), "x", "{key}");
         }
         assert_eq!(masked("DATABASE_URL", "postgres://me:pw@host:5432/db"), "postgres://me:********@host:5432/db");

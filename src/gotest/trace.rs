@@ -6,6 +6,8 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
+use crate::logs::trace::goroutine;
+
 /// Of a message so many bytes are told in one line.
 const MESSAGE: usize = 300;
 
@@ -174,7 +176,7 @@ impl Stack {
             self.is_race = !self.is_race;
             return Taken::Lines(told.into_iter().chain([line]).collect());
         }
-        let begins = is_goroutine(&line)
+        let begins = goroutine(line.as_bytes()).is_some()
             || (self.is_race
                 && (line.ends_with(" by:") || line.contains(" goroutine ") || line.starts_with("Goroutine ")));
         if begins && !line.starts_with(' ') {
@@ -241,8 +243,4 @@ fn without_arguments(function: &str) -> String {
         Some(at) => format!("{}(...)", &function[..at]),
         None => function.to_owned(),
     }
-}
-
-fn is_goroutine(line: &str) -> bool {
-    line.starts_with("goroutine ") && line.ends_with("]:")
 }

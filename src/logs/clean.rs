@@ -3,6 +3,7 @@
 //! Removed are C0 and C1 controls, all escape sequences but colours (SGR), commands to the terminal (OSC, DCS, APC, PM, SOS) with their content, and the
 //! characters that turn the direction of text. Invalid UTF-8 becomes U+FFFD. A colour that is left open is closed at the end.
 
+use super::escape::{Piece, Pieces};
 use super::reader::is_plain;
 
 /// Whether colours of the service are kept.
@@ -14,8 +15,6 @@ pub enum Colours {
     Remove,
 }
 
-/// No honest colour is longer.
-const LONGEST_SGR: usize = 64;
 const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
 const RESET: &[u8] = b"\x1b[0m";
 
@@ -42,108 +41,34 @@ pub fn clean_lines(text: &[u8], colours: Colours, out: &mut Vec<u8>) {
 #[cold]
 fn rewrite(payload: &[u8], colours: Colours, out: &mut Vec<u8>) {
     let end = payload.iter().rposition(|byte| *byte != b'\r').map_or(0, |last| last + 1);
-    let bytes = &payload[..end];
     let mut coloured = false;
-    let mut at = 0;
-    while at < bytes.len() {
-        at += match bytes[at] {
-            b'\t' | b' '..=b'~' => {
-                let len = bytes[at..].iter().take_while(|b| matches!(b, b'\t' | b' '..=b'~')).count();
-                out.extend_from_slice(&bytes[at..at + len]);
-                len
-            }
-            0x1b => {
-                let (len, sgr) = escape(&bytes[at..]);
-                if sgr && colours == Colours::Keep {
-                    coloured = !matches!(&bytes[at + 2..at + len - 1], b"" | b"0" | b"00");
-                    out.extend_from_slice(&bytes[at..at + len]);
-                }
-                len
-            }
+    let mut buffer = [0; 4];
+    for piece in Pieces::new(&payload[..end]) {
+        match piece {
+            Piece::Ascii(text) => out.extend_from_slice(text.as_bytes()),
+            Piece::Wide(char) => out.extend_from_slice(char.encode_utf8(&mut buffer).as_bytes()),
+            Piece::Tab => out.push(b'\t'),
             // What a terminal would have moved to another place stays apart.
-            b'\r' | b'\n' | 0x0b | 0x0c => {
-                out.push(b' ');
-                1
+            Piece::Return | Piece::Break => out.push(b' '),
+            Piece::Invalid => out.extend_from_slice(REPLACEMENT),
+            Piece::Sgr(look) if colours == Colours::Keep => {
+                coloured = !matches!(look, b"" | b"0" | b"00");
+                out.extend_from_slice(b"\x1b[");
+                out.extend_from_slice(look);
+                out.push(b'm');
             }
-            0..=0x1f | 0x7f => 1,
-            _ => wide(&bytes[at..], out),
-        };
+            Piece::Sgr(_) | Piece::Hidden => {}
+        }
     }
     if coloured {
         out.extend_from_slice(RESET);
     }
 }
 
-/// The length of the sequence that begins with ESC, and whether it is a colour.
-fn escape(bytes: &[u8]) -> (usize, bool) {
-    match bytes.get(1) {
-        Some(b'[') => {
-            let (len, sgr) = control_sequence(&bytes[2..]);
-            (2 + len, sgr && len <= LONGEST_SGR)
-        }
-        Some(b']' | b'P' | b'X' | b'^' | b'_') => (2 + string(&bytes[2..]), false),
-        Some(0x20..=0x2f) => {
-            let len = bytes[1..].iter().take_while(|b| matches!(b, 0x20..=0x2f)).count();
-            let last = usize::from(matches!(bytes.get(1 + len), Some(0x30..=0x7e)));
-            (1 + len + last, false)
-        }
-        Some(0x30..=0x7e) => (2, false),
-        _ => (1, false),
-    }
-}
-
-/// The length of what follows `ESC [`, and whether it is a colour.
-fn control_sequence(bytes: &[u8]) -> (usize, bool) {
-    let parameters = bytes.iter().take_while(|b| matches!(b, 0x30..=0x3f)).count();
-    let between = bytes[parameters..].iter().take_while(|b| matches!(b, 0x20..=0x2f)).count();
-    let len = parameters + between;
-    match bytes.get(len) {
-        Some(b'm') if between == 0 && bytes[..parameters].iter().all(|b| matches!(b, b'0'..=b'9' | b';' | b':')) => {
-            (len + 1, true)
-        }
-        Some(0x40..=0x7e) => (len + 1, false),
-        _ => (len, false),
-    }
-}
-
-/// The length of the content of a command to the terminal with its end; 0 without an end: then its text is shown as text, so that nothing is hidden.
-fn string(bytes: &[u8]) -> usize {
-    for (at, byte) in bytes.iter().enumerate() {
-        match byte {
-            0x07 => return at + 1,
-            0x1b if bytes.get(at + 1) == Some(&b'\\') => return at + 2,
-            0x9c if at > 0 && bytes[at - 1] == 0xc2 => return at + 1,
-            _ => {}
-        }
-    }
-    0
-}
-
-/// One character beyond ASCII, or one stretch of what is none; returns its length.
-fn wide(bytes: &[u8], out: &mut Vec<u8>) -> usize {
-    let Some(chunk) = bytes[..bytes.len().min(4)].utf8_chunks().next() else { return 1 };
-    let Some(char) = chunk.valid().chars().next() else {
-        out.extend_from_slice(REPLACEMENT);
-        return chunk.invalid().len().max(1);
-    };
-    let len = char.len_utf8();
-    match char {
-        '\u{9b}' => return len + control_sequence(&bytes[len..]).0,
-        '\u{90}' | '\u{98}' | '\u{9d}'..='\u{9f}' => return len + string(&bytes[len..]),
-        _ if is_hidden(char) => {}
-        _ => out.extend_from_slice(&bytes[..len]),
-    }
-    len
-}
-
-/// C1 controls, line separators and what turns the direction of text.
-pub fn is_hidden(char: char) -> bool {
-    matches!(char, '\u{80}'..='\u{9f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}' | '\u{200e}' | '\u{200f}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logs::escape::is_hidden;
     use proptest::prelude::*;
 
     fn with(colours: Colours, payload: &[u8]) -> String {

@@ -2,6 +2,8 @@
 
 use memchr::memmem;
 
+use super::trace::is_dump;
+
 /// How bad a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -19,10 +21,43 @@ pub enum Level {
     Fatal,
 }
 
+/// The names JSON loggers give to the level, as they stand in a line.
+const KEYS: [&[u8]; 6] = [b"\"level\"", b"\"severity\"", b"\"lvl\"", b"\"@level\"", b"\"L\"", b"\"log.level\""];
+
+/// Whether loggers give this name to the level.
+pub fn is_key(name: &str) -> bool {
+    KEYS.iter().any(|key| key[1..key.len() - 1] == *name.as_bytes())
+}
+
 /// How far a level is looked for.
 const REACH: usize = 4096;
 
 impl Level {
+    /// Three letters, as lines show it.
+    pub fn short(self) -> &'static str {
+        match self {
+            Level::Trace => "TRC",
+            Level::Debug => "DBG",
+            Level::Info => "INF",
+            Level::Warn => "WRN",
+            Level::Error => "ERR",
+            Level::Fatal => "FTL",
+        }
+    }
+
+    /// The number with which pino and bunyan write it.
+    pub fn from_number(number: u32) -> Option<Level> {
+        match number {
+            10..20 => Some(Level::Trace),
+            20..30 => Some(Level::Debug),
+            30..40 => Some(Level::Info),
+            40..50 => Some(Level::Warn),
+            50..60 => Some(Level::Error),
+            60..100 => Some(Level::Fatal),
+            _ => None,
+        }
+    }
+
     /// Reads a level's name in any of its spellings, in upper or lower case; `INFO+2` and `DEBUG-4` too.
     pub fn from_word(word: &[u8]) -> Option<Level> {
         let word = word.split(|byte| matches!(byte, b'+' | b'-')).next()?;
@@ -63,21 +98,8 @@ fn unescaped(mut line: &[u8]) -> &[u8] {
     line
 }
 
-/// What the Go runtime prints when a program ends badly.
-fn is_dump(line: &[u8]) -> bool {
-    const STARTS: [&[u8]; 6] =
-        [b"panic: ", b"fatal error: ", b"runtime: ", b"SIGQUIT: ", b"unexpected fault address", b"[signal SIG"];
-    if STARTS.iter().any(|start| line.starts_with(start)) {
-        return true;
-    }
-    let Some(rest) = line.strip_prefix(b"goroutine ") else { return false };
-    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    digits > 0 && rest[digits..].starts_with(b" ") && rest.ends_with(b"]:")
-}
-
 /// `{"level":"info"}` and its like; zerolog, zap, slog, logrus, hclog, Google Cloud, pino's numbers.
 fn json(line: &[u8]) -> Option<Level> {
-    const KEYS: [&[u8]; 6] = [b"\"level\"", b"\"severity\"", b"\"lvl\"", b"\"@level\"", b"\"L\"", b"\"log.level\""];
     KEYS.iter().find_map(|key| {
         let after = memmem::find(line, key)? + key.len();
         let value = line[after..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
@@ -91,15 +113,7 @@ fn json(line: &[u8]) -> Option<Level> {
 fn number(value: &[u8]) -> Option<Level> {
     let digits = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let number: u32 = std::str::from_utf8(&value[..digits]).ok()?.parse().ok()?;
-    match number {
-        10..20 => Some(Level::Trace),
-        20..30 => Some(Level::Debug),
-        30..40 => Some(Level::Info),
-        40..50 => Some(Level::Warn),
-        50..60 => Some(Level::Error),
-        60..100 => Some(Level::Fatal),
-        _ => None,
-    }
+    Level::from_number(number)
 }
 
 /// `I0102 15:04:05.000000 …`

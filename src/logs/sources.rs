@@ -121,6 +121,11 @@ impl Selection {
         Ok(folders(logs)?.iter().filter_map(|name| ServiceName::fold(name).filter(|n| n.as_str() == name)).collect())
     }
 
+    /// Whether a source is selected.
+    pub fn takes(&self, source: &Source) -> bool {
+        self.wants(&source.service, source.folder)
+    }
+
     fn wants(&self, service: &ServiceName, folder: Folder) -> bool {
         if self.programs_only && !matches!(folder, Folder::Instance(_)) {
             return false;

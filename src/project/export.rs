@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use crate::config::env::{Origin, Variable, masked};
-use crate::logs::clean::is_hidden;
+use crate::logs::escape::is_hidden;
 
 /// How values are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

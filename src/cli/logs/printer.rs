@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 
 use super::LogsProject;
 use crate::error::{Error, Kind, Result};
-use crate::logs::clean::{Colours, clean, is_hidden};
+use crate::logs::clean::{Colours, clean};
+use crate::logs::escape::is_hidden;
 use crate::logs::lines::{Line, Sink};
 use crate::logs::sources::{Channel, Source};
 use crate::task::id::{InstanceId, ServiceName};

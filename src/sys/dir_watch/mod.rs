@@ -79,6 +79,29 @@ impl DirWatch {
     }
 }
 
+impl DirWatch {
+    /// Waits for a change, at most so long (not at all for zero), or until there is input at `call`: then nothing may have changed.
+    pub fn wait_or_call(&mut self, at_most: Duration, call: BorrowedFd<'_>) -> io::Result<Change> {
+        let at_most = if self.system.is_some() { at_most } else { at_most.min(LOOK) };
+        let millis = if at_most.is_zero() { at_most } else { at_most.max(Duration::from_millis(1)) };
+        let timeout = PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX);
+        let told = {
+            let mut fds = vec![PollFd::new(call, PollFlags::POLLIN)];
+            fds.extend(self.system.as_ref().and_then(system::Watches::fd).map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+            match nix::poll::poll(&mut fds, timeout) {
+                Ok(0) => return Ok(Change::Unknown),
+                Err(nix::Error::EINTR) => return Ok(Change::Unknown),
+                result => result?,
+            };
+            fds.get(1).is_some_and(|fd| fd.revents().is_some_and(|events| !events.is_empty()))
+        };
+        match &mut self.system {
+            Some(system) if told => system.take(),
+            _ => Ok(Change::Some(Vec::new())),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +119,20 @@ mod tests {
         let change = watch.wait(Duration::from_secs(10), &[]).unwrap();
         assert!(begin.elapsed() < Duration::from_secs(5));
         assert_eq!(change, if added { Change::Some(vec![dir.path().to_owned()]) } else { Change::Unknown });
+    }
+
+    #[test]
+    fn a_call_wakes() {
+        use std::io::Write;
+        use std::os::fd::AsFd;
+        use std::os::unix::net::UnixStream;
+        let (here, mut there) = UnixStream::pair().unwrap();
+        let mut watch = DirWatch::new().unwrap();
+        assert_eq!(watch.wait_or_call(Duration::ZERO, here.as_fd()).unwrap(), Change::Unknown);
+        there.write_all(b"!").unwrap();
+        let begin = Instant::now();
+        assert_eq!(watch.wait_or_call(Duration::from_secs(60), here.as_fd()).unwrap(), Change::Some(Vec::new()));
+        assert!(begin.elapsed() < Duration::from_secs(50));
     }
 
     #[test]

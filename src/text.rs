@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::logs::clean::is_hidden;
+use crate::logs::escape::is_hidden;
 
 /// The text without control characters and without what turns its direction, on one line; what was taken away is seen.
-pub(super) fn clean(text: &str) -> Cow<'_, str> {
+pub fn clean(text: &str) -> Cow<'_, str> {
     if !text.chars().any(|c| c.is_control() || is_hidden(c)) {
         return Cow::Borrowed(text);
     }
@@ -21,7 +21,7 @@ pub(super) fn clean(text: &str) -> Cow<'_, str> {
 }
 
 /// JSON in which whatever could command a terminal is escaped; the values stay the same. JSON itself escapes C0 only.
-pub(super) fn escape_json(json: String) -> String {
+pub fn escape_json(json: String) -> String {
     let commands = |c: char| c == '\u{7f}' || is_hidden(c);
     if !json.chars().any(commands) {
         return json;
@@ -35,12 +35,12 @@ pub(super) fn escape_json(json: String) -> String {
 }
 
 /// Columns on a terminal.
-pub(super) fn width(text: &str) -> usize {
+pub fn width(text: &str) -> usize {
     text.width()
 }
 
 /// The text cut to `columns`, with `…` where something is missing.
-pub(super) fn cut(text: &str, columns: usize) -> Cow<'_, str> {
+pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
     if width(text) <= columns {
         return Cow::Borrowed(text);
     }
@@ -56,7 +56,7 @@ pub(super) fn cut(text: &str, columns: usize) -> Cow<'_, str> {
 }
 
 /// `250ms`, `1.2s`, `3m05s`, `2h07m`, `5d03h`
-pub(super) fn time(span: Duration) -> String {
+pub fn time(span: Duration) -> String {
     let seconds = span.as_secs();
     match seconds {
         0 => format!("{}ms", span.as_millis()),
@@ -66,7 +66,7 @@ pub(super) fn time(span: Duration) -> String {
 }
 
 /// `12s`, `3m05s`, `2h07m`, `5d03h`
-pub(super) fn age(span: Duration) -> String {
+pub fn age(span: Duration) -> String {
     let s = span.as_secs();
     match s {
         0..60 => format!("{s}s"),
@@ -77,7 +77,7 @@ pub(super) fn age(span: Duration) -> String {
 }
 
 /// `12.0M`, with the unit that keeps it short.
-pub(super) fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     let (mut value, mut unit) = (bytes as f64, "B");
     for next in ["K", "M", "G", "T"] {
         if value < 1000.0 {

@@ -1,0 +1,371 @@
+//! The fleet as the lists show it: the newest answer of `ps`, what it was over the last minute, and the rows made of it. Pure.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::theme::Token;
+use crate::api::wire::{Exit, Instance, Ps, Service};
+
+/// So many samples of CPU and memory are kept for each instance: a minute, at one a second.
+pub const SAMPLES: usize = 60;
+
+/// What is known of all services.
+#[derive(Clone, Debug, Default)]
+pub struct Fleet {
+    /// The newest answer; `None` before the first.
+    pub ps: Option<Ps>,
+    /// CPU in percent of a core and bytes of memory, oldest first, by instance.
+    samples: BTreeMap<String, VecDeque<Sample>>,
+}
+
+/// One look at an instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Sample {
+    /// Percent of one core.
+    pub cpu: f64,
+    /// Bytes.
+    pub memory: u64,
+}
+
+/// By what the list is sorted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// The name.
+    #[default]
+    Name,
+    /// What needs attention first.
+    State,
+    /// The most CPU first.
+    Cpu,
+    /// The most memory first.
+    Memory,
+    /// The most restarts first.
+    Restarts,
+    /// The youngest first.
+    Age,
+}
+
+impl Sort {
+    /// The next column.
+    pub fn next(self) -> Sort {
+        const ALL: [Sort; 6] = [Sort::Name, Sort::State, Sort::Cpu, Sort::Memory, Sort::Restarts, Sort::Age];
+        let at = ALL.iter().position(|sort| *sort == self).unwrap_or(0);
+        ALL[(at + 1) % ALL.len()]
+    }
+
+    /// As the header names it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Sort::Name => "name",
+            Sort::State => "state",
+            Sort::Cpu => "cpu",
+            Sort::Memory => "memory",
+            Sort::Restarts => "restarts",
+            Sort::Age => "age",
+        }
+    }
+}
+
+/// What a state is like, at a glance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tone {
+    /// Failed: ✗
+    Bad,
+    /// On its way, or waits: ◐
+    Wait,
+    /// As it should be: ●
+    Good,
+    /// Not wanted: ·
+    Off,
+}
+
+impl Tone {
+    /// Of a state of the API.
+    pub fn of(state: &str) -> Tone {
+        match state {
+            "ready" | "done" => Tone::Good,
+            "failed" | "crashloop" => Tone::Bad,
+            "idle" => Tone::Off,
+            _ => Tone::Wait,
+        }
+    }
+
+    /// One cell wide everywhere.
+    pub fn glyph(self, ascii: bool) -> char {
+        match (self, ascii) {
+            (Tone::Good, false) => '●',
+            (Tone::Wait, false) => '◐',
+            (Tone::Bad, false) => '✗',
+            (Tone::Off, false) => '·',
+            (Tone::Good, true) => '*',
+            (Tone::Wait, true) => '~',
+            (Tone::Bad, true) => 'x',
+            (Tone::Off, true) => '.',
+        }
+    }
+
+    /// Its colour.
+    pub fn token(self) -> Token {
+        match self {
+            Tone::Bad => Token::Bad,
+            Tone::Wait => Token::Wait,
+            Tone::Good => Token::Good,
+            Tone::Off => Token::Dim,
+        }
+    }
+}
+
+/// A line of a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// What verbs act on: `api`, or `api.2`.
+    pub id: String,
+    /// The service.
+    pub service: String,
+    /// `api`, `▾api/2` for a service of several copies, ` api-2` for one of them.
+    pub label: String,
+    /// A service of several copies.
+    pub group: bool,
+    /// One of several copies.
+    pub child: bool,
+    /// How it is.
+    pub tone: Tone,
+    /// The same in a word or two.
+    pub state: String,
+    /// RFC 3339, of the present run.
+    pub since: Option<String>,
+    /// Since it was last asked for.
+    pub restarts: Option<u32>,
+    /// Percent of one core.
+    pub cpu: Option<f64>,
+    /// Bytes.
+    pub memory: Option<u64>,
+    /// The port to show.
+    pub port: Option<u16>,
+    /// `ok`, `failing` or nothing.
+    pub health: String,
+    /// It is built at each save.
+    pub rerun: bool,
+}
+
+impl Fleet {
+    /// Takes a new answer.
+    pub fn update(&mut self, ps: Ps) {
+        let mut seen = BTreeSet::new();
+        for instance in ps.services.iter().flat_map(|service| &service.instances) {
+            seen.insert(instance.id.as_str());
+            let samples = self.samples.entry(instance.id.clone()).or_default();
+            let sample = Sample {
+                cpu: instance.cpu_percent.unwrap_or_default(),
+                memory: instance.memory_bytes.unwrap_or_default(),
+            };
+            samples.push_back(sample);
+            while samples.len() > SAMPLES {
+                samples.pop_front();
+            }
+        }
+        self.samples.retain(|id, _| seen.contains(id.as_str()));
+        self.ps = Some(ps);
+    }
+
+    /// Services and jobs, or vendors.
+    pub fn services(&self, vendors: bool) -> impl Iterator<Item = &Service> {
+        let all = self.ps.iter().flat_map(|ps| &ps.services);
+        all.filter(move |service| (service.kind == "vendor") == vendors)
+    }
+
+    /// The service of this name.
+    pub fn service(&self, name: &str) -> Option<&Service> {
+        self.ps.iter().flat_map(|ps| &ps.services).find(|service| service.name == name)
+    }
+
+    /// The last minute of an instance, oldest first.
+    pub fn samples(&self, id: &str) -> impl ExactSizeIterator<Item = Sample> + '_ {
+        static NONE: VecDeque<Sample> = VecDeque::new();
+        self.samples.get(id).unwrap_or(&NONE).iter().copied()
+    }
+
+    /// The CPU of a row over the last minute, oldest first: of all copies together, where it stands for all.
+    pub fn cpu_history(&self, row: &Row) -> Vec<f64> {
+        let ids: Vec<&str> = match self.service(&row.service) {
+            Some(service) if row.group || !row.child => service.instances.iter().map(|i| i.id.as_str()).collect(),
+            _ => vec![&row.id],
+        };
+        let mut sum = vec![0.0; ids.iter().map(|id| self.samples(id).len()).max().unwrap_or(0)];
+        for id in ids {
+            let samples = self.samples(id);
+            let offset = sum.len() - samples.len();
+            for (at, sample) in samples.enumerate() {
+                sum[offset + at] += sample.cpu;
+            }
+        }
+        sum
+    }
+
+    /// Rows of the list: sorted, filtered by a part of the name, the copies of folded services left out.
+    pub fn rows(&self, vendors: bool, sort: Sort, filter: &str, folded: &BTreeSet<String>) -> Vec<Row> {
+        let filter = filter.to_lowercase();
+        let mut groups: Vec<Vec<Row>> = self
+            .services(vendors)
+            .filter(|service| filter.is_empty() || service.name.to_lowercase().contains(&filter))
+            .map(|service| rows_of(service, folded.contains(&service.name)))
+            .collect();
+        groups.sort_by(|a, b| compare(&a[0], &b[0], sort));
+        groups.into_iter().flatten().collect()
+    }
+
+    /// How many services are up, on their way, failed and off.
+    pub fn counts(&self) -> [(Tone, usize); 4] {
+        let mut counts = [(Tone::Good, 0), (Tone::Wait, 0), (Tone::Bad, 0), (Tone::Off, 0)];
+        for service in self.ps.iter().flat_map(|ps| &ps.services) {
+            let tone = Tone::of(&service.state);
+            counts.iter_mut().filter(|(of, _)| *of == tone).for_each(|(_, n)| *n += 1);
+        }
+        counts
+    }
+
+    /// CPU in percent of a core and bytes of memory of everything.
+    pub fn total(&self) -> Sample {
+        let all = self.ps.iter().flat_map(|ps| &ps.services).flat_map(|service| &service.instances);
+        all.fold(Sample::default(), |sum, instance| Sample {
+            cpu: sum.cpu + instance.cpu_percent.unwrap_or_default(),
+            memory: sum.memory + instance.memory_bytes.unwrap_or_default(),
+        })
+    }
+}
+
+fn compare(a: &Row, b: &Row, sort: Sort) -> Ordering {
+    let by = match sort {
+        Sort::Name => Ordering::Equal,
+        Sort::State => a.tone.cmp(&b.tone),
+        Sort::Cpu => b.cpu.unwrap_or_default().total_cmp(&a.cpu.unwrap_or_default()),
+        Sort::Memory => b.memory.cmp(&a.memory),
+        Sort::Restarts => b.restarts.cmp(&a.restarts),
+        Sort::Age => b.since.cmp(&a.since),
+    };
+    by.then_with(|| a.service.cmp(&b.service))
+}
+
+fn rows_of(service: &Service, folded: bool) -> Vec<Row> {
+    let several = service.scale > 1 || service.instances.len() > 1;
+    let mut rows = vec![whole(service, several, folded)];
+    if several && !folded {
+        rows.extend(service.instances.iter().map(|instance| copy(service, instance)));
+    }
+    rows
+}
+
+/// The row that stands for a service.
+fn whole(service: &Service, several: bool, folded: bool) -> Row {
+    let instances = &service.instances;
+    let marker = if folded { '▸' } else { '▾' };
+    let sum = |of: fn(&Instance) -> Option<f64>| instances.iter().filter_map(of).reduce(|a, b| a + b);
+    let first = instances.first();
+    Row {
+        id: service.name.clone(),
+        service: service.name.clone(),
+        label: if several { format!("{marker}{}/{}", service.name, service.scale) } else { service.name.clone() },
+        group: several,
+        child: false,
+        tone: tone(service, &service.state),
+        state: match first {
+            Some(instance) if !several => word(service, instance),
+            _ => plain(service, &service.state),
+        },
+        since: first.filter(|_| !several).and_then(since),
+        restarts: instances.iter().map(|i| i.restarts).reduce(|a, b| a + b),
+        cpu: sum(|i| i.cpu_percent),
+        memory: instances.iter().filter_map(|i| i.memory_bytes).reduce(|a, b| a + b),
+        port: first.and_then(port),
+        health: first.filter(|_| !several).map_or_else(String::new, health),
+        rerun: service.rerun,
+    }
+}
+
+fn copy(service: &Service, instance: &Instance) -> Row {
+    Row {
+        id: instance.id.clone(),
+        service: service.name.clone(),
+        label: format!(" {}", instance.id.replace('.', "-")),
+        group: false,
+        child: true,
+        tone: tone(service, &instance.state),
+        state: word(service, instance),
+        since: since(instance),
+        restarts: Some(instance.restarts),
+        cpu: instance.cpu_percent,
+        memory: instance.memory_bytes,
+        port: port(instance),
+        health: health(instance),
+        rerun: service.rerun,
+    }
+}
+
+fn tone(service: &Service, state: &str) -> Tone {
+    match Tone::of(state) {
+        // It failed to be built and nothing else runs.
+        Tone::Off if has_failed_build(service) && service.desired != "down" => Tone::Bad,
+        tone => tone,
+    }
+}
+
+fn has_failed_build(service: &Service) -> bool {
+    service.build.as_ref().is_some_and(|build| build.state == "failed")
+}
+
+/// The state of a copy, in a word or two.
+fn word(service: &Service, instance: &Instance) -> String {
+    let word = match (&*instance.state, &instance.last_exit) {
+        ("failed" | "crashloop" | "backoff", Some(exit)) => format!("{}{}", prefix(&instance.state), ended(exit)),
+        (state, _) => plain(service, state),
+    };
+    match &instance.trouble {
+        Some(trouble) => format!("{word} ({trouble})"),
+        None => word,
+    }
+}
+
+fn prefix(state: &str) -> &'static str {
+    match state {
+        "crashloop" => "loop: ",
+        "backoff" => "again: ",
+        _ => "",
+    }
+}
+
+fn plain(service: &Service, state: &str) -> String {
+    let build = service.build.as_ref().map(|build| &*build.state);
+    match (state, build) {
+        ("ready" | "running", Some("failed")) => "old binary".to_owned(),
+        ("ready" | "running", Some("building")) => "rebuilding".to_owned(),
+        ("idle", Some("failed")) => "build failed".to_owned(),
+        ("failed", Some("failed")) => "build failed".to_owned(),
+        ("idle", _) => "off".to_owned(),
+        (state, _) => state.to_owned(),
+    }
+}
+
+/// `exit 2`, `signal 9`, `oom`, `port`, …
+fn ended(exit: &Exit) -> String {
+    match (&*exit.reason, exit.code, exit.signal) {
+        ("exit", Some(code), _) => format!("exit {code}"),
+        ("signal", _, Some(signal)) => format!("signal {signal}"),
+        (reason, _, _) => reason.to_owned(),
+    }
+}
+
+fn since(instance: &Instance) -> Option<String> {
+    instance.started_at.clone().filter(|_| instance.pid.is_some())
+}
+
+fn port(instance: &Instance) -> Option<u16> {
+    instance.ports.get("http").or_else(|| instance.ports.values().next()).copied()
+}
+
+fn health(instance: &Instance) -> String {
+    if instance.health == "unknown" { String::new() } else { instance.health.clone() }
+}
+
+#[cfg(test)]
+#[path = "fleet_tests.rs"]
+mod tests;

@@ -1,0 +1,30 @@
+//! The dashboard: the whole fleet on a terminal. A model that changes by messages, a drawing of it, and one loop that touches the terminal.
+
+pub mod actions;
+pub mod clipboard;
+pub mod command;
+pub mod editor;
+pub mod fleet;
+pub mod fuzzy;
+pub mod graph;
+pub mod hands;
+pub mod input;
+pub mod keymap;
+pub mod keys;
+pub mod log;
+pub mod model;
+pub mod problems;
+pub mod remote;
+pub mod run;
+pub mod seek;
+pub mod settings;
+pub mod terminal;
+#[cfg(test)]
+mod testing;
+pub mod theme;
+pub mod update;
+pub mod update_log;
+pub mod view;
+
+pub use run::{Options, run};
+pub use theme::Depth;

@@ -1,0 +1,390 @@
+//! Everything the dashboard shows. Pure: it changes in `update`, and is drawn by `view`.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use super::actions::{Action, Scope};
+use super::fleet::{Fleet, Row, Sort, Tone};
+use super::graph::Needs;
+use super::input::{History, Input};
+use super::keymap::Keymap;
+use super::log::LogPane;
+use super::problems::Problems;
+use super::theme::Theme;
+use crate::api::convert::Ask;
+use crate::api::wire::Why;
+
+/// So many events are kept.
+const EVENTS: usize = 500;
+/// A toast is shown for so long, in microseconds.
+const TOAST: i64 = 5_000_000;
+
+/// A part of the screen that keys can go to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Pane {
+    /// Our services and jobs.
+    #[default]
+    Services,
+    /// Containers.
+    Vendors,
+    /// What compilers and panics said.
+    Problems,
+    /// Tests.
+    Tests,
+    /// The merged log.
+    Logs,
+    /// What happened.
+    Events,
+}
+
+impl Pane {
+    /// In the order of their numbers.
+    pub const ALL: [Pane; 6] = [Pane::Services, Pane::Vendors, Pane::Problems, Pane::Tests, Pane::Logs, Pane::Events];
+
+    /// From 1: the key that goes there.
+    pub fn number(self) -> usize {
+        self as usize + 1
+    }
+
+    /// What its keys mean.
+    pub fn scope(self) -> Scope {
+        match self {
+            Pane::Services | Pane::Vendors => Scope::Services,
+            Pane::Problems | Pane::Tests => Scope::Problems,
+            Pane::Logs => Scope::Log,
+            Pane::Events => Scope::Move,
+        }
+    }
+}
+
+/// What fills the screen.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Screen {
+    /// All panes.
+    #[default]
+    Dashboard,
+    /// One service.
+    Detail(Box<Detail>),
+    /// Who depends on whom.
+    Graph,
+}
+
+/// One service, in depth.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Detail {
+    /// Which.
+    pub service: String,
+    /// The newest answer about it.
+    pub why: Option<Why>,
+    /// The first line that is shown.
+    pub scroll: usize,
+}
+
+/// What lies over the screen and takes the keys.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Popup {
+    /// All keys, from this line on.
+    Help(usize),
+    /// A question; `y` does it.
+    Confirm {
+        /// What is asked.
+        question: String,
+        /// What is done.
+        order: Order,
+    },
+}
+
+/// What is typed at the bottom of the screen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prompt {
+    /// What for.
+    pub kind: PromptKind,
+    /// The line.
+    pub input: Input,
+    /// Why the line is none, so far.
+    pub error: Option<String>,
+    /// Which completion is chosen.
+    pub chosen: Option<usize>,
+}
+
+/// What a prompt is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PromptKind {
+    /// A command.
+    Palette,
+    /// A part of a name.
+    FilterList,
+    /// A regex to go to.
+    Search,
+    /// A regex of what is shown.
+    Filter,
+    /// Names of what is shown.
+    Sources,
+}
+
+impl PromptKind {
+    /// What stands before the line.
+    pub fn sign(self) -> &'static str {
+        match self {
+            PromptKind::Palette => ":",
+            PromptKind::FilterList | PromptKind::Search => "/",
+            PromptKind::Filter => "&",
+            PromptKind::Sources => "@",
+        }
+    }
+}
+
+/// A request to the supervisor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Order {
+    /// What is asked.
+    pub ask: Ask,
+    /// Services or single copies.
+    pub names: Vec<String>,
+    /// `scale`: how many copies each service shall have.
+    pub scale: Option<u32>,
+    /// `start`: whether saves build and replace from now on.
+    pub rerun: Option<bool>,
+}
+
+impl Order {
+    /// A request about these.
+    pub fn new(ask: Ask, names: Vec<String>) -> Order {
+        Order { ask, names, scale: None, rerun: None }
+    }
+
+    /// As toasts and events tell it: `restart api, web`.
+    pub fn told(&self) -> String {
+        let names = match self.names.as_slice() {
+            [] => "all".to_owned(),
+            names @ [_, _, _, _, ..] => format!("{} and {} more", names[..3].join(", "), names.len() - 3),
+            names => names.join(", "),
+        };
+        match (self.scale, self.rerun) {
+            (Some(scale), _) => format!("scale {names} to {scale}"),
+            (_, Some(true)) => format!("watch {names}"),
+            (_, Some(false)) => format!("stop watching {names}"),
+            (None, None) => format!("{} {names}", self.ask.word()),
+        }
+    }
+}
+
+/// A short word at the bottom, for a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Toast {
+    /// One line.
+    pub text: String,
+    /// How it is meant.
+    pub tone: Tone,
+    /// Until when, in microseconds since 1970.
+    pub until: i64,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Microseconds since 1970.
+    pub at: i64,
+    /// One line.
+    pub text: String,
+    /// How it is meant.
+    pub tone: Tone,
+}
+
+/// Whether a supervisor answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Link {
+    /// Nobody was asked yet.
+    #[default]
+    Unknown,
+    /// One runs.
+    Up,
+    /// None runs; what is shown comes from the files.
+    Down,
+    /// It does not answer, and why.
+    Trouble(String),
+}
+
+/// A list with a cursor.
+#[derive(Clone, Debug, Default)]
+pub struct List {
+    /// What the cursor is on.
+    pub selected: Option<String>,
+    /// Where it is.
+    pub at: usize,
+}
+
+impl List {
+    /// Keeps the cursor on its row, or near where that was.
+    pub fn settle(&mut self, ids: &[&str]) {
+        let found = self.selected.as_deref().and_then(|id| ids.iter().position(|other| *other == id));
+        self.at = found.unwrap_or(self.at).min(ids.len().saturating_sub(1));
+        self.selected = ids.get(self.at).map(|id| (*id).to_owned());
+    }
+
+    /// Goes to another row, as far as there are some.
+    pub fn go(&mut self, to: usize, ids: &[&str]) {
+        self.at = to.min(ids.len().saturating_sub(1));
+        self.selected = ids.get(self.at).map(|id| (*id).to_owned());
+    }
+}
+
+/// Everything the dashboard shows.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// The project's name.
+    pub project: String,
+    /// Of this place.
+    pub zone: TimeZone,
+    /// Columns and rows.
+    pub size: (u16, u16),
+    /// Microseconds since 1970.
+    pub now: i64,
+    /// The services.
+    pub fleet: Fleet,
+    /// Who answers about them.
+    pub link: Link,
+    /// What fills the screen.
+    pub screen: Screen,
+    /// Where keys go.
+    pub focus: Pane,
+    /// Only the pane that has the focus is shown.
+    pub zoom: bool,
+    /// The list of services.
+    pub services: List,
+    /// The list of vendors.
+    pub vendors: List,
+    /// Services and copies that verbs act on instead of the one below the cursor.
+    pub marks: BTreeSet<String>,
+    /// Services whose copies are hidden.
+    pub folded: BTreeSet<String>,
+    /// The order of the lists.
+    pub sort: Sort,
+    /// Only names with this part are listed.
+    pub list_filter: String,
+    /// What lies over all.
+    pub popup: Option<Popup>,
+    /// What is being typed.
+    pub prompt: Option<Prompt>,
+    /// What was typed at the palette.
+    pub history: History,
+    /// Short words.
+    pub toasts: VecDeque<Toast>,
+    /// What happened, oldest first.
+    pub events: VecDeque<Event>,
+    /// How far the events are scrolled up.
+    pub events_up: usize,
+    /// The log.
+    pub log: LogPane,
+    /// What compilers and tests said.
+    pub problems: Problems,
+    /// What each service needs.
+    pub needs: Needs,
+    /// The first line of the graph that is shown.
+    pub graph_scroll: usize,
+    /// Which key does what.
+    pub keymap: Arc<Keymap>,
+    /// The colours.
+    pub theme: Theme,
+    /// The mouse is ours.
+    pub mouse: bool,
+    /// Only ASCII is drawn.
+    pub ascii: bool,
+}
+
+impl Model {
+    /// Nothing known yet.
+    pub fn new(project: &str, size: (u16, u16), now: i64) -> Model {
+        Model {
+            project: project.to_owned(),
+            zone: TimeZone::system(),
+            size,
+            now,
+            fleet: Fleet::default(),
+            link: Link::Unknown,
+            screen: Screen::Dashboard,
+            focus: Pane::Services,
+            zoom: false,
+            services: List::default(),
+            vendors: List::default(),
+            marks: BTreeSet::new(),
+            folded: BTreeSet::new(),
+            sort: Sort::Name,
+            list_filter: String::new(),
+            popup: None,
+            prompt: None,
+            history: History::default(),
+            toasts: VecDeque::new(),
+            events: VecDeque::new(),
+            events_up: 0,
+            log: LogPane::default(),
+            problems: Problems::default(),
+            needs: Needs::new(),
+            graph_scroll: 0,
+            keymap: Arc::default(),
+            theme: Theme::default(),
+            mouse: true,
+            ascii: false,
+        }
+    }
+
+    /// Gives the log its room, as the screen is divided now.
+    pub fn settle_log(&mut self) {
+        let area = super::view::layout::layout(self).pane(Pane::Logs);
+        let rows = area.height.saturating_sub(1);
+        let rows = if self.log.opened.is_some() { rows - (rows / 2).max(3).min(rows) } else { rows };
+        self.log.size = (area.width, rows);
+    }
+
+    /// The rows of the services, or of the vendors.
+    pub fn rows(&self, vendors: bool) -> Vec<Row> {
+        self.fleet.rows(vendors, self.sort, &self.list_filter, &self.folded)
+    }
+
+    /// The list that has the focus, or had it last.
+    pub fn list(&self) -> (&List, bool) {
+        match self.focus {
+            Pane::Vendors => (&self.vendors, true),
+            _ => (&self.services, false),
+        }
+    }
+
+    /// The row below the cursor.
+    pub fn selected(&self) -> Option<Row> {
+        let (list, vendors) = self.list();
+        let id = list.selected.as_deref()?;
+        self.rows(vendors).into_iter().find(|row| row.id == id)
+    }
+
+    /// What a verb acts on: what is marked, else what the cursor is on.
+    pub fn targets(&self) -> Vec<String> {
+        match self.marks.is_empty() {
+            false => self.marks.iter().cloned().collect(),
+            true => self.selected().map(|row| row.id).into_iter().collect(),
+        }
+    }
+
+    /// Says something for a moment.
+    pub fn toast(&mut self, tone: Tone, text: impl Into<String>) {
+        let until = self.now.saturating_add(TOAST);
+        self.toasts.push_back(Toast { text: text.into(), tone, until });
+        while self.toasts.len() > 3 {
+            self.toasts.pop_front();
+        }
+    }
+
+    /// Keeps what happened.
+    pub fn event(&mut self, tone: Tone, text: impl Into<String>) {
+        self.events.push_back(Event { at: self.now, text: text.into(), tone });
+        while self.events.len() > EVENTS {
+            self.events.pop_front();
+        }
+    }
+
+    /// The first key of an action, as people write it.
+    pub fn key(&self, action: Action) -> String {
+        self.keymap.shown(action)
+    }
+}

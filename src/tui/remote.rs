@@ -1,0 +1,264 @@
+//! What the dashboard asks others for: the supervisor, the files, the tests, the browser. Each answer comes back as a message.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::process::Command;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{sleep, timeout};
+
+use super::fleet::Tone;
+use super::graph::Needs;
+use super::model::{Link, Order};
+use super::problems::{Tests, read_tests};
+use super::run::Options;
+use super::update::Msg;
+use crate::api::launch::Launcher;
+use crate::api::wire::{Progress, Request, StartFlags};
+use crate::api::{answers, client};
+use crate::error::{Error, Kind};
+use crate::project::Project;
+use crate::sys::home::Home;
+
+/// Between two looks at what runs, when nothing is told.
+const LOOK: Duration = Duration::from_secs(1);
+/// After something was told it is not looked at again sooner.
+const LEAST: Duration = Duration::from_millis(100);
+/// A supervisor that is going away is asked this often.
+const ATTEMPTS: usize = 5;
+
+/// Asks, in the background.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    home: Home,
+    project: Option<Arc<Project>>,
+    name: String,
+    request: Request,
+    launcher: Launcher,
+    messages: mpsc::Sender<Msg>,
+    /// Something has changed: look at once.
+    changed: Notify,
+}
+
+impl Remote {
+    /// Asks about this project; answers go to `messages`.
+    pub fn new(options: &Options, messages: mpsc::Sender<Msg>) -> Remote {
+        let inner = Inner {
+            home: options.home.clone(),
+            project: options.project.clone(),
+            name: options.name.clone(),
+            request: options.request.clone(),
+            launcher: options.launcher.clone(),
+            messages,
+            changed: Notify::new(),
+        };
+        Remote { inner: Arc::new(inner) }
+    }
+
+    /// From now on tells what runs, and what happens.
+    pub fn watch(&self) {
+        let looking = Arc::clone(&self.inner);
+        tokio::spawn(async move { looking.look().await });
+        let listening = Arc::clone(&self.inner);
+        tokio::spawn(async move { listening.listen().await });
+    }
+
+    /// Asks for a change.
+    pub fn ask(&self, order: Order) {
+        let inner = Arc::clone(&self.inner);
+        tokio::spawn(async move {
+            let told = order.told();
+            let done = inner.order(&order).await.map_err(|error| sentence(&error));
+            inner.changed.notify_one();
+            inner.say(Msg::Done(told, done)).await;
+        });
+    }
+
+    /// Asks for everything about a service.
+    pub fn why(&self, service: String) {
+        let inner = Arc::clone(&self.inner);
+        tokio::spawn(async move {
+            match answers::why(&inner.home, inner.project.as_deref(), &service).await {
+                Ok(told) => inner.say(Msg::Why(Box::new(told.answer))).await,
+                Err(error) => inner.say(Msg::Say(Tone::Bad, sentence(&error))).await,
+            }
+        });
+    }
+
+    /// Asks what each of these needs.
+    pub fn needs(&self, services: Vec<String>) {
+        let inner = Arc::clone(&self.inner);
+        tokio::spawn(async move {
+            let mut needs = Needs::new();
+            for service in services {
+                // One that went away meanwhile needs nothing.
+                if let Ok(told) = answers::why(&inner.home, inner.project.as_deref(), &service).await {
+                    needs.insert(service, told.answer.needs);
+                }
+            }
+            inner.say(Msg::Needs(needs)).await;
+        });
+    }
+
+    /// Runs the tests of services, as `orchestra test` does.
+    pub fn test(&self, services: Vec<String>) {
+        let inner = Arc::clone(&self.inner);
+        tokio::spawn(async move {
+            for service in &services {
+                inner.say(Msg::Tested(service.clone(), Tests { running: true, ..Tests::default() })).await;
+            }
+            let results = inner.run_tests(&services).await;
+            for service in services {
+                let tests = match &results {
+                    Ok(json) => read_tests(json, &service),
+                    Err(error) => Tests { error: Some(error.clone()), ..Tests::default() },
+                };
+                inner.say(Msg::Tested(service, tests)).await;
+            }
+            inner.changed.notify_one();
+        });
+    }
+
+    /// The project's folder.
+    pub fn root(&self) -> &Path {
+        &self.inner.home.root
+    }
+
+    /// Does what may take its time on a thread of its own.
+    pub fn work(&self, work: impl FnOnce() -> Msg + Send + 'static) {
+        let inner = Arc::clone(&self.inner);
+        tokio::spawn(async move {
+            match tokio::task::spawn_blocking(work).await {
+                Ok(msg) => inner.say(msg).await,
+                Err(error) => inner.say(Msg::Say(Tone::Bad, error.to_string())).await,
+            }
+        });
+    }
+
+    /// Opens a page in the browser.
+    pub fn open_url(&self, url: &str) {
+        let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+        let started = Command::new(program)
+            .arg(url)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn();
+        let said = match started {
+            Ok(_) => Msg::Say(Tone::Good, format!("opened {url}")),
+            Err(error) => {
+                Msg::Say(Tone::Wait, format!("`{program}` cannot be started ({error}); the address is {url}"))
+            }
+        };
+        let inner = Arc::clone(&self.inner);
+        tokio::spawn(async move { inner.say(said).await });
+    }
+}
+
+impl Inner {
+    /// Once the loop has ended there is nobody to tell.
+    async fn say(&self, msg: Msg) {
+        self.messages.send(msg).await.unwrap_or(());
+    }
+
+    async fn look(&self) {
+        loop {
+            let name = || self.name.clone();
+            match answers::ps(&self.home, self.project.as_deref(), &name).await {
+                Ok(told) => self.say(Msg::Ps(Box::new(told.answer))).await,
+                Err(error) => self.say(Msg::Lost(Link::Trouble(sentence(&error)))).await,
+            }
+            sleep(LEAST).await;
+            // Too late is as good as told.
+            timeout(LOOK - LEAST, self.changed.notified()).await.unwrap_or(());
+        }
+    }
+
+    /// Follows what the supervisor tells, and waits for the next one when it goes.
+    async fn listen(&self) {
+        let mut pid = None;
+        loop {
+            if let Ok(Some(client)) = client::existing(&self.home).await {
+                if pid.replace(client.peer.pid).is_some_and(|before| before != client.peer.pid) {
+                    self.say(Msg::Say(
+                        Tone::Wait,
+                        format!("another supervisor is in charge (pid {})", client.peer.pid),
+                    ))
+                    .await;
+                }
+                if let Ok(mut lines) = client.events(&[]).await {
+                    while let Ok(Some(line)) = lines.next().await {
+                        self.changed.notify_one();
+                        self.say(Msg::Told(line)).await;
+                    }
+                }
+                self.changed.notify_one();
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    async fn order(&self, order: &Order) -> Result<(), Error> {
+        for attempt in 1.. {
+            match self.once(order).await {
+                Err(error) if error.kind == Kind::Unreachable && attempt < ATTEMPTS => sleep(LEAST).await,
+                done => return done,
+            }
+        }
+        Ok(())
+    }
+
+    async fn once(&self, order: &Order) -> Result<(), Error> {
+        let mut request =
+            Request { start: StartFlags { rerun: order.rerun, ..StartFlags::default() }, ..self.request.clone() };
+        match order.scale {
+            Some(scale) => request.scale = order.names.iter().map(|name| (name.clone(), Some(scale))).collect(),
+            None => request.select = order.names.clone(),
+        }
+        let mut lines = client::ensure(&self.home, &self.launcher).await?.ask(order.ask, &request).await?;
+        self.changed.notify_one();
+        while let Some(line) = lines.next().await? {
+            match line {
+                Progress::End { error: None } => return Ok(()),
+                Progress::End { error: Some(failure) } => return Err(crate::api::convert::error(failure)),
+                Progress::Accepted { notes, .. } if !notes.is_empty() => {
+                    self.say(Msg::Told(Progress::Accepted { services: Vec::new(), notes })).await;
+                }
+                // The stream of events tells the same.
+                Progress::Accepted { .. } | Progress::State { .. } | Progress::Note { .. } => {}
+            }
+        }
+        Err(Error::new(Kind::Unreachable, "the supervisor went away while it answered"))
+    }
+
+    async fn run_tests(&self, services: &[String]) -> Result<serde_json::Value, String> {
+        let program = std::env::current_exe().map_err(|e| format!("cannot find our own program: {e}"))?;
+        let output = Command::new(program)
+            .arg("-C")
+            .arg(&self.home.root)
+            .args(["test", "-o", "json", "--"])
+            .args(services)
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .map_err(|e| format!("cannot run the tests: {e}"))?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        serde_json::from_slice(&output.stdout)
+            .map_err(|_| said.lines().next().unwrap_or("the tests said nothing").to_owned())
+    }
+}
+
+/// An error in one line.
+fn sentence(error: &Error) -> String {
+    let first = error.details.first().map(|detail| format!(": {}", detail.trim())).unwrap_or_default();
+    format!("{}{first}", error.message)
+}

@@ -1,0 +1,139 @@
+//! The terminal: taken, given back whatever happens, and written to only where cells have changed.
+
+use std::io::{self, BufWriter, Stdout, Write, stdout};
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossterm::cursor::{Hide, MoveTo, Show};
+use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture};
+use crossterm::queue;
+use crossterm::terminal::{
+    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode, size,
+};
+use ratatui::backend::{Backend, CrosstermBackend};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+/// Whether the terminal is ours now. A panic of any thread gives it back first, so that what it says can be read.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+static HOOK: Once = Once::new();
+
+/// The terminal while it is ours; dropped, it is as it was.
+pub struct Terminal {
+    backend: CrosstermBackend<BufWriter<Stdout>>,
+    shown: Buffer,
+    cursor: Option<(u16, u16)>,
+    mouse: bool,
+}
+
+impl Terminal {
+    /// Takes the terminal: raw, on its second screen.
+    pub fn take(mouse: bool) -> io::Result<Terminal> {
+        HOOK.call_once(|| {
+            let before = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |info| {
+                give_back();
+                before(info);
+            }));
+        });
+        // A frame is one write.
+        let backend = CrosstermBackend::new(BufWriter::with_capacity(64 * 1024, stdout()));
+        let mut terminal = Terminal { backend, shown: Buffer::empty(Rect::ZERO), cursor: None, mouse };
+        terminal.enter()?;
+        Ok(terminal)
+    }
+
+    /// Takes it again, after [`Terminal::leave`].
+    pub fn enter(&mut self) -> io::Result<()> {
+        TAKEN.store(true, Ordering::SeqCst);
+        enable_raw_mode()?;
+        queue!(self.backend, EnterAlternateScreen, EnableBracketedPaste, Hide)?;
+        if self.mouse {
+            queue!(self.backend, EnableMouseCapture)?;
+        }
+        self.redraw();
+        Write::flush(&mut self.backend)
+    }
+
+    /// Gives it back for a while: to a shell, or to an editor.
+    pub fn leave(&mut self) -> io::Result<()> {
+        Write::flush(&mut self.backend)?;
+        give_back();
+        Ok(())
+    }
+
+    /// Takes the mouse, or gives it to the terminal, which can select text then.
+    pub fn mouse(&mut self, ours: bool) -> io::Result<()> {
+        self.mouse = ours;
+        if ours {
+            queue!(self.backend, EnableMouseCapture)?
+        } else {
+            queue!(self.backend, DisableMouseCapture)?
+        }
+        Write::flush(&mut self.backend)
+    }
+
+    /// Writes bytes that draw nothing: a sequence for the clipboard.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.backend.write_all(bytes)?;
+        Write::flush(&mut self.backend)
+    }
+
+    /// Columns and rows.
+    pub fn size(&self) -> io::Result<(u16, u16)> {
+        size()
+    }
+
+    /// The next frame draws every cell.
+    pub fn redraw(&mut self) {
+        self.shown = Buffer::empty(Rect::ZERO);
+    }
+
+    /// Shows what `draw` puts into an empty buffer of this size. Writes nothing where nothing has changed.
+    pub fn show(&mut self, size: (u16, u16), draw: impl FnOnce(&mut Buffer) -> Option<(u16, u16)>) -> io::Result<()> {
+        let area = Rect::new(0, 0, size.0, size.1);
+        let mut next = Buffer::empty(area);
+        let cursor = draw(&mut next);
+        let anew = self.shown.area != area;
+        if anew {
+            self.shown = Buffer::empty(area);
+        }
+        let changes = self.shown.diff(&next);
+        if changes.is_empty() && cursor == self.cursor && !anew {
+            return Ok(());
+        }
+        queue!(self.backend, BeginSynchronizedUpdate)?;
+        if anew {
+            queue!(self.backend, Clear(ClearType::All))?;
+        }
+        self.backend.draw(changes.into_iter())?;
+        match cursor {
+            Some((x, y)) => queue!(self.backend, MoveTo(x, y), Show)?,
+            None if self.cursor.is_some() => queue!(self.backend, Hide)?,
+            None => {}
+        }
+        queue!(self.backend, EndSynchronizedUpdate)?;
+        Write::flush(&mut self.backend)?;
+        (self.shown, self.cursor) = (next, cursor);
+        Ok(())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// Undoes everything, once. A terminal that is gone cannot be told, and need not be.
+fn give_back() {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let mut out = stdout();
+    let told =
+        queue!(out, EndSynchronizedUpdate, DisableMouseCapture, DisableBracketedPaste, Show, LeaveAlternateScreen);
+    let told = told.and_then(|()| out.flush()).and_then(|()| disable_raw_mode());
+    drop(told);
+}

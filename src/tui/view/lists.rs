@@ -1,0 +1,178 @@
+//! The lists of services and vendors.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{Modifier, Style};
+
+use super::paint::{Line, restyle, spark};
+use super::title;
+use crate::text;
+use crate::tui::fleet::Row;
+use crate::tui::model::{Model, Pane};
+use crate::tui::theme::Token;
+
+/// A column beside the name: its heading, width and whether it is aligned right.
+struct Column {
+    heading: &'static str,
+    width: u16,
+    right: bool,
+    text: fn(&Model, &Row) -> String,
+}
+
+/// The most wanted first: what has no room is left out.
+const COLUMNS: [Column; 7] = [
+    Column { heading: "STATE", width: 13, right: false, text: |_, row| row.state.clone() },
+    Column { heading: "CPU%", width: 5, right: true, text: |_, row| optional(row.cpu, |cpu| format!("{cpu:.1}")) },
+    Column { heading: "MEM", width: 5, right: true, text: |_, row| optional(row.memory, text::size) },
+    Column { heading: "PORT", width: 6, right: true, text: |_, row| optional(row.port, |port| format!(":{port}")) },
+    Column { heading: "AGE", width: 4, right: true, text: age },
+    Column { heading: "RS", width: 3, right: true, text: |_, row| optional(row.restarts, |n| n.to_string()) },
+    Column { heading: "HLTH", width: 7, right: false, text: |_, row| row.health.clone() },
+];
+/// The order in which they stand.
+const ORDER: [usize; 7] = [0, 4, 5, 1, 2, 3, 6];
+/// The narrowest and the widest name.
+const NAME: (u16, u16) = (8, 24);
+const SPARK: u16 = 9;
+
+fn optional<T>(value: Option<T>, text: impl Fn(T) -> String) -> String {
+    value.map_or_else(|| "-".to_owned(), text)
+}
+
+/// `5s`, `12m`, `2h`, `3d`: it changes rarely, and so does the screen.
+fn age(model: &Model, row: &Row) -> String {
+    let since = row.since.as_deref().and_then(|since| since.parse::<jiff::Timestamp>().ok());
+    let seconds = since.map(|since| (model.now - since.as_microsecond()).max(0) / 1_000_000);
+    match seconds {
+        None => "-".to_owned(),
+        Some(s @ 0..60) => format!("{s}s"),
+        Some(s @ 60..3600) => format!("{}m", s / 60),
+        Some(s @ 3600..86_400) => format!("{}h", s / 3600),
+        Some(s) => format!("{}d", s / 86_400),
+    }
+}
+
+/// Draws one of the lists.
+pub fn draw(model: &Model, buffer: &mut Buffer, area: Rect, pane: Pane) {
+    if area.is_empty() {
+        return;
+    }
+    let vendors = pane == Pane::Vendors;
+    let rows = model.rows(vendors);
+    let list = if vendors { &model.vendors } else { &model.services };
+    head(model, buffer, area, pane, &rows);
+    let columns = Columns::fit(&rows, area.width);
+    let mut body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    if !vendors && body.height > 1 {
+        columns.headings(model, &mut Line::of(buffer, body, 0));
+        body = Rect { y: body.y + 1, height: body.height - 1, ..body };
+    }
+    if rows.is_empty() {
+        empty(model, buffer, body, vendors);
+        return;
+    }
+    // The cursor stays in sight, and the list does not move more than it must.
+    let height = usize::from(body.height);
+    let first = (list.at + 1).saturating_sub(height);
+    for (at, row) in rows.iter().enumerate().skip(first).take(height) {
+        let y = u16::try_from(at - first).unwrap_or(u16::MAX);
+        columns.row(model, row, &mut Line::of(buffer, body, y));
+        if at == list.at && model.focus == pane {
+            restyle(buffer, body, y, model.theme.selected());
+        }
+    }
+}
+
+fn head(model: &Model, buffer: &mut Buffer, area: Rect, pane: Pane, rows: &[Row]) {
+    let vendors = pane == Pane::Vendors;
+    let n = rows.iter().filter(|row| !row.child).count();
+    let copies = rows.iter().filter(|row| row.child).count();
+    let what = if vendors { "Vendors" } else { "Services" };
+    let mut name = format!("{what} {n}");
+    if copies > 0 {
+        name.push_str(&format!(" ({copies} copies)"));
+    }
+    let mut more = format!("sort:{}", model.sort.word());
+    if !model.list_filter.is_empty() {
+        more.push_str(&format!("  filter:{}", model.list_filter));
+    }
+    if !model.marks.is_empty() {
+        more.push_str(&format!("  {} marked", model.marks.len()));
+    }
+    title(model, buffer, area, pane, &name, &more);
+}
+
+fn empty(model: &Model, buffer: &mut Buffer, area: Rect, vendors: bool) {
+    let text = match (model.fleet.ps.is_some(), vendors, model.list_filter.is_empty()) {
+        (false, _, _) => " asking …",
+        (true, _, false) => " no name matches",
+        (true, true, true) => " no vendors",
+        (true, false, true) => " no services: `orchestra init` finds them",
+    };
+    Line::of(buffer, area, 0).put(text, model.theme.style(Token::Dim));
+}
+
+/// Which columns have room, and how wide the names are.
+struct Columns {
+    name: u16,
+    shown: Vec<&'static Column>,
+    spark: u16,
+}
+
+impl Columns {
+    fn fit(rows: &[Row], width: u16) -> Columns {
+        let longest = rows.iter().map(|row| text::width(&row.label)).max().unwrap_or(0);
+        let name = u16::try_from(longest).unwrap_or(u16::MAX).clamp(NAME.0, NAME.1);
+        // Mark, glyph and blanks before the name.
+        let mut left = width.saturating_sub(3 + name);
+        let mut fits = [false; COLUMNS.len()];
+        for (at, column) in COLUMNS.iter().enumerate() {
+            if left > column.width {
+                left -= column.width + 1;
+                fits[at] = true;
+            } else {
+                break;
+            }
+        }
+        let shown = ORDER.into_iter().filter(|at| fits[*at]).map(|at| &COLUMNS[at]).collect();
+        Columns { name, shown, spark: if left > SPARK { SPARK } else { 0 } }
+    }
+
+    fn headings(&self, model: &Model, line: &mut Line<'_>) {
+        let style = model.theme.style(Token::Dim);
+        line.put("   ", style).cell("NAME", self.name, false, style);
+        for column in &self.shown {
+            line.put(" ", style).cell(column.heading, column.width, column.right, style);
+        }
+        if self.spark > 0 {
+            line.put(" ", style).cell("CPU 60s", self.spark, false, style);
+        }
+    }
+
+    fn row(&self, model: &Model, row: &Row, line: &mut Line<'_>) {
+        let plain = model.theme.style(Token::Text);
+        let tone = model.theme.style(row.tone.token());
+        let marked = model.marks.contains(&row.id);
+        line.put(if marked { "+" } else { " " }, model.theme.style(Token::Accent));
+        line.put(&row.tone.glyph(model.ascii).to_string(), tone).put(" ", plain);
+        let name = if marked { plain.add_modifier(Modifier::BOLD) } else { plain };
+        line.cell(&row.label, self.name, false, name);
+        for column in &self.shown {
+            let text = (column.text)(model, row);
+            line.put(" ", plain).cell(&text, column.width, column.right, style_of(model, column, row, plain, tone));
+        }
+        if self.spark > 0 {
+            let bars = spark(&model.fleet.cpu_history(row), usize::from(self.spark), 100.0, model.ascii);
+            line.put(" ", plain).put(&bars, model.theme.style(Token::Accent));
+        }
+    }
+}
+
+fn style_of(model: &Model, column: &Column, row: &Row, plain: Style, tone: Style) -> Style {
+    match column.heading {
+        "STATE" => tone,
+        "HLTH" if row.health == "failing" => model.theme.style(Token::Bad),
+        "RS" if row.restarts.is_some_and(|n| n > 0) => model.theme.style(Token::Warn),
+        _ => plain,
+    }
+}

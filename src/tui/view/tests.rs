@@ -1,0 +1,232 @@
+//! Every screen at four sizes, as text and with its styles; and that nothing a service writes reaches a cell as anything but text.
+
+use std::fmt::Write;
+
+use jiff::tz::TimeZone;
+use proptest::prelude::*;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{Color, Modifier};
+
+use crate::api::wire;
+use crate::logs::index::{Anchor, Position, Row, Window};
+use crate::logs::level::Level;
+use crate::logs::record::Stream;
+use crate::logs::sources::Channel;
+use crate::tui::keys::keys;
+use crate::tui::log::Name;
+use crate::tui::model::{Link, Model};
+use crate::tui::problems::Tests;
+use crate::tui::testing::{instance, ps, service};
+use crate::tui::theme::{Depth, Theme};
+use crate::tui::update::{Msg, update};
+
+const NOW: i64 = 1_767_323_105_000_000;
+const SIZES: [(u16, u16); 4] = [(160, 48), (80, 24), (60, 15), (20, 5)];
+
+fn line(n: i64, source: u32, text: &str, level: Option<Level>, channel: Channel) -> Row {
+    Row {
+        position: Position { key: n, source, segment: 1, offset: n as u64 },
+        time: NOW - 60_000_000 + n * 1_000_000,
+        stream: Stream::Stdout,
+        channel,
+        level,
+        stated: level.is_some(),
+        run: 1,
+        continues: false,
+        n_folded: if text.starts_with("panic") { 14 } else { 0 },
+        bytes: text.as_bytes().to_vec(),
+        cut: false,
+        gone: false,
+    }
+}
+
+fn window(rows: Vec<Row>) -> Window {
+    let n_lines = 8_412_667;
+    Window { n_before: n_lines - rows.len() as u64, rows, exact: true, n_lines, at_bottom: true, ..Window::default() }
+}
+
+/// A fleet in which much is going on.
+fn model(size: (u16, u16)) -> Model {
+    let mut model = Model::new("shop", size, NOW);
+    (model.zone, model.link) = (TimeZone::UTC, Link::Up);
+    model.theme = Theme::named("dark", Depth::Indexed).unwrap();
+    let mut orders = service("orders", &["ready", "ready"]);
+    let problem = |line, message: &str| wire::Problem {
+        file: "orders/main.go".into(),
+        line,
+        column: 17,
+        message: message.into(),
+    };
+    let problems = vec![problem(41, "undefined: newRepo"), problem(88, "declared and not used: tx")];
+    orders.build = Some(wire::Build { state: "failed".into(), id: None, error: None, problems });
+    let mut payments = service("payments", &["failed"]);
+    payments.instances[0].last_exit =
+        Some(wire::Exit { code: Some(2), signal: None, reason: "exit".into(), killed: false, at: String::new() });
+    payments.instances[0].restarts = 5;
+    let mut postgres = service("postgres", &["ready"]);
+    postgres.kind = "vendor".into();
+    let mut named = service("名前-の長いサービス", &["starting"]);
+    named.instances[0] = instance("名前.1", "starting", 130.0);
+    let all = vec![service("auth", &["ready"]), orders, payments, postgres, service("mailer", &["idle"]), named];
+    update(&mut model, Msg::Ps(Box::new(ps(all))));
+    update(&mut model, Msg::Tested("auth".into(), Tests { passed: 88, ..Tests::default() }));
+    let name = |service: &str, label: &str| Name { service: service.into(), label: label.into() };
+    model.log.names = vec![name("auth", "auth"), name("orders", "orders-1"), name("payments", "payments")];
+    model.log.window = window(vec![
+        line(1, 0, "token issued sub=41 ttl=15m", Some(Level::Info), Channel::Stdout),
+        line(2, 1, "\x1b[32morder created\x1b[0m id=88213 user=41", None, Channel::Stdout),
+        line(
+            3,
+            2,
+            "level=error msg=\"provider declined\" code=card_declined trace=7f3a91c2",
+            Some(Level::Error),
+            Channel::Stderr,
+        ),
+        line(4, 2, "panic: assignment to entry in nil map", Some(Level::Fatal), Channel::Stderr),
+        line(5, 2, "payments.1 exited with 2", None, Channel::Orchestra),
+        line(
+            6,
+            0,
+            "a line that is so long that it has no room on any of the screens this is drawn for, however wide they are made by whoever looks at them, and then some",
+            Some(Level::Warn),
+            Channel::Stdout,
+        ),
+    ]);
+    model.log.progress.idle = true;
+    model.settle_log();
+    model
+}
+
+fn press(model: &mut Model, text: &str) {
+    for key in keys(text) {
+        update(model, Msg::Key(key));
+        model.settle_log();
+    }
+}
+
+fn draw(model: &Model) -> Buffer {
+    let mut buffer = Buffer::empty(Rect::new(0, 0, model.size.0, model.size.1));
+    super::draw(model, &mut buffer);
+    buffer
+}
+
+fn text(buffer: &Buffer) -> String {
+    let rows = buffer.content().chunks(usize::from(buffer.area.width));
+    rows.map(|row| {
+        let mut columns = 0;
+        let mut line = String::new();
+        for (at, cell) in row.iter().enumerate() {
+            // The second cell of a wide character holds nothing.
+            if at >= columns {
+                line.push_str(cell.symbol());
+                columns = at + crate::text::width(cell.symbol()).max(1);
+            }
+        }
+        format!("{}\n", line.trim_end())
+    })
+    .collect()
+}
+
+/// Every run of cells with a style: row, columns, style.
+fn styles(buffer: &Buffer) -> String {
+    let mut out = String::new();
+    for (y, row) in buffer.content().chunks(usize::from(buffer.area.width)).enumerate() {
+        let mut from = 0;
+        while from < row.len() {
+            let (fg, modifier) = (row[from].fg, row[from].modifier);
+            let to = row[from..]
+                .iter()
+                .position(|cell| (cell.fg, cell.modifier) != (fg, modifier))
+                .map_or(row.len(), |n| from + n);
+            if (fg, modifier) != (Color::Reset, Modifier::empty())
+                && row[from..to].iter().any(|cell| cell.symbol() != " ")
+            {
+                writeln!(out, "{y:2} {from:3}-{:<3} {fg} {modifier:?}", to - 1).unwrap();
+            }
+            from = to;
+        }
+    }
+    out
+}
+
+#[test]
+fn screens() {
+    let screens = [
+        ("dashboard", ""),
+        ("log", "5kk"),
+        ("log-zoomed-wrapped", "5zwT"),
+        ("problems", "3j"),
+        ("tests", "4"),
+        ("events", "6"),
+        ("detail", "j<enter>"),
+        ("graph", "D"),
+        ("help", "?"),
+        ("palette", ":re<tab>"),
+        ("marked", "<space>jj<space>s"),
+        ("filtered", "/or"),
+    ];
+    for (name, keys) in screens {
+        for size in SIZES {
+            let mut model = model(size);
+            press(&mut model, keys);
+            insta::assert_snapshot!(format!("{name}-{}x{}", size.0, size.1), text(&draw(&model)));
+        }
+    }
+}
+
+#[test]
+fn colours() {
+    insta::assert_snapshot!("colours-160x48", styles(&draw(&model((160, 48)))));
+    let mut mono = model((80, 24));
+    mono.theme = Theme::named("mono", Depth::True).unwrap();
+    let styles = styles(&draw(&mono));
+    assert!(!styles.lines().any(|line| !line.contains(" Reset ")), "{styles}");
+}
+
+#[test]
+fn a_fleet_that_is_empty_or_not_known_yet() {
+    let mut model = Model::new("shop", (80, 24), NOW);
+    model.zone = TimeZone::UTC;
+    insta::assert_snapshot!("unknown-80x24", text(&draw(&model)));
+    update(&mut model, Msg::Ps(Box::new(wire::Ps { supervisor: wire::Supervisor::default(), ..ps(Vec::new()) })));
+    model.log.progress.idle = true;
+    insta::assert_snapshot!("empty-80x24", text(&draw(&model)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+    #[test]
+    fn any_bytes_at_any_size_are_text(
+        bytes in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..30),
+        name in ".{0,40}",
+        size in (1_u16..200, 1_u16..60),
+        typed in "[1-6zwTp&/:?jkGgFvye<>a-c]{0,30}",
+    ) {
+        let mut model = model(size);
+        let rows = bytes.iter().zip(1..).map(|(bytes, n)| Row { bytes: bytes.clone(), ..line(n, 0, "", None, Channel::Stdout) });
+        model.log.window = window(rows.collect());
+        model.log.names[0].label = name;
+        press(&mut model, &typed);
+        for cell in draw(&model).content() {
+            prop_assert!(!cell.symbol().chars().any(|char| char.is_control() || crate::logs::escape::is_hidden(char)), "{:?}", cell.symbol());
+        }
+    }
+
+    #[test]
+    fn the_cursor_stays_on_the_screen(moves in "[jkJKudfbGgF]{1,60}", n in 0_i64..200, wrap in any::<bool>()) {
+        let mut model = model((80, 24));
+        model.focus = crate::tui::model::Pane::Logs;
+        model.log.wrap = wrap;
+        model.log.window = window((0..n).map(|n| line(n, 0, &"text ".repeat(n as usize % 60), None, Channel::Stdout)).collect());
+        model.settle_log();
+        for key in moves.chars() {
+            let name = match key { 'u' => "<ctrl-u>", 'd' => "<ctrl-d>", 'f' => "<ctrl-f>", 'b' => "<ctrl-b>", 'J' => "jjj", 'K' => "kkk", 'G' => "G", 'g' => "k", 'F' => "F", 'j' => "j", _ => "k" };
+            press(&mut model, name);
+            let page = model.log.page();
+            let current = model.log.current();
+            prop_assert!(n == 0 || page.rows.iter().any(|(at, _)| Some(*at) == current), "{key} {page:?} {current:?} {:?}", model.log.top);
+            prop_assert!(model.log.follow == (model.log.top == Anchor::Bottom));
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! A terminal that answers like a real one: tmux, with a server of its own for each test.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::{Fleet, eventually};
+
+/// A terminal in which something runs.
+pub(crate) struct Tmux {
+    socket: PathBuf,
+}
+
+impl Tmux {
+    /// Runs a shell script in a terminal of this size, in the fleet's folder with its environment.
+    pub(crate) fn run(fleet: &Fleet, (columns, rows): (u16, u16), script: &str) -> Tmux {
+        let tmux = Tmux { socket: fleet.path("tmux.sock") };
+        fleet.write("tmux.conf", "set -g status off\nset -g default-terminal tmux-256color\nset -s escape-time 10\n");
+        fleet.write("tmux.sh", script);
+        let plain = fleet.command(&[]);
+        let mut command = tmux.command(&["-f"]);
+        command.arg(fleet.path("tmux.conf"));
+        command.args(["new-session", "-d", "-x", &columns.to_string(), "-y", &rows.to_string(), "sh", "tmux.sh"]);
+        command.current_dir(fleet.root()).env_clear();
+        command
+            .envs(plain.get_envs().filter_map(|(key, value)| Some((key, value?))))
+            .env("SHELL", "/bin/sh")
+            .env("TERM", "xterm");
+        let done = command.output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        tmux
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("tmux");
+        command.arg("-S").arg(&self.socket).args(args);
+        command
+    }
+
+    fn ask(&self, args: &[&str]) -> String {
+        let done = self.command(args).output().unwrap();
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    }
+
+    /// Presses keys, as tmux names them: `q`, `Enter`, `C-c`.
+    pub(crate) fn press(&self, keys: &[&str]) {
+        for key in keys {
+            self.ask(&["send-keys", key]);
+        }
+    }
+
+    /// Types text as it is.
+    pub(crate) fn type_text(&self, text: &str) {
+        self.ask(&["send-keys", "-l", text]);
+    }
+
+    /// Makes the terminal another size.
+    pub(crate) fn resize(&self, columns: u16, rows: u16) {
+        self.ask(&["resize-window", "-x", &columns.to_string(), "-y", &rows.to_string()]);
+    }
+
+    /// What is on the screen, without colours.
+    pub(crate) fn screen(&self) -> String {
+        self.ask(&["capture-pane", "-p"])
+    }
+
+    /// The screen once it holds `text`.
+    pub(crate) fn until(&self, text: &str) -> String {
+        let mut last = String::new();
+        let screen = || {
+            last = self.screen();
+            last.contains(text).then(|| last.clone())
+        };
+        eventually(&format!("the screen to hold `{text}`"), screen)
+    }
+}
+
+impl Drop for Tmux {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the screen at last:\n{}", self.screen());
+        }
+        self.ask(&["kill-server"]);
+    }
+}
