@@ -26,8 +26,11 @@ pub struct Settings {
     pub problems: Vec<String>,
 }
 
+/// A name, and the keys it changes.
+type Preset = (&'static str, &'static [(Action, &'static [&'static str])]);
+
 /// Sets of keys that a file can begin with.
-const PRESETS: [(&str, &[(Action, &[&str])]); 3] = [
+const PRESETS: [Preset; 3] = [
     ("default", &[]),
     (
         "less",

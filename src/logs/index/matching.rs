@@ -35,7 +35,9 @@ impl Matcher {
         let mut bits = if known_lines > 0 { known.to_bits(n) } else { vec![0; n.div_ceil(64)] };
         let mut out = Vec::new();
         let any = unread(query, asked, known_lines, &mut bits);
-        let texts = any && !(query.include.is_empty() && query.exclude.is_empty());
+        // A line that is taken out takes out what goes on from it, even if that is in the next block.
+        let bars = query.fold && !query.exclude.is_empty();
+        let texts = bars || any && !(query.include.is_empty() && query.exclude.is_empty());
         if texts && self.read(query, asked, known_lines, &mut bits, &mut out).is_err() {
             (known_lines..n).for_each(|line| hits::clear(&mut bits, line));
         }

@@ -16,6 +16,8 @@ mod feed;
 mod fold;
 mod hits;
 mod join;
+#[cfg(test)]
+mod life;
 mod matching;
 mod place;
 mod query;

@@ -92,6 +92,10 @@ pub fn spark(values: &[f64], columns: usize, top: f64, ascii: bool) -> String {
 mod tests {
     use super::*;
 
+    impl Line<'_> {
+        fn end(&mut self) {}
+    }
+
     fn line(width: u16, write: impl Fn(&mut Line<'_>)) -> String {
         let area = Rect::new(0, 0, width, 1);
         let mut buffer = Buffer::empty(area);
@@ -102,9 +106,9 @@ mod tests {
     #[test]
     fn text_stays_in_its_room() {
         let plain = Style::new();
-        assert_eq!(line(8, |line| drop(line.cell("postgres-1", 6, false, plain).put("日本語", plain))), "postg…日 ");
-        assert_eq!(line(6, |line| drop(line.cell("7", 4, true, plain).put("abc", plain))), "   7ab");
-        assert_eq!(line(4, |line| drop(line.put("a\x1b[31m\nb", plain))), "a\u{fffd}[3");
+        assert_eq!(line(8, |line| line.cell("postgres-1", 6, false, plain).put("日本語", plain).end()), "postg…日 ");
+        assert_eq!(line(6, |line| line.cell("7", 4, true, plain).put("abc", plain).end()), "   7ab");
+        assert_eq!(line(4, |line| line.put("a\x1b[31m\nb", plain).end()), "a\u{fffd}[3");
         assert_eq!(line(6, |line| line.put("ab", plain).right("cd", plain)), "ab  cd");
         assert_eq!(line(3, |line| line.put("ab", plain).right("cd", plain)), "ab ");
     }
