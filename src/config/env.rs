@@ -173,7 +173,7 @@ fn circle(template: &Template, active: &Active, slot: &(OsString, usize)) -> Pro
 
 /// The value as it may be shown: masked where its name looks secret.
 pub fn masked(key: &str, value: &str) -> String {
-    if is_secret(key) && !value.is_empty() { "********".to_owned() } else { hide_password(value) }
+    if is_secret(key) && !value.is_empty() { "********".to_owned() } else { hide_passwords(value) }
 }
 
 /// Whether the name of a variable, or of a field of a log (`accessKey`, `Authorization`), looks as if its value were secret.
@@ -202,17 +202,24 @@ fn upper_words(key: &str) -> String {
     out
 }
 
-/// The password of a URL (`postgres://user:password@host/db`) as stars.
-fn hide_password(value: &str) -> String {
-    let Some(scheme) = value.find("://") else { return value.to_owned() };
-    let rest = &value[scheme + 3..];
-    let authority = &rest[..rest.find('/').unwrap_or(rest.len())];
-    match authority.rfind('@').and_then(|at| Some((authority[..at].find(':')?, at))) {
-        Some((colon, at)) if at > colon + 1 => {
-            format!("{}://{}:********{}", &value[..scheme], &authority[..colon], &rest[at..])
+/// A text with the password of each URL in it (`postgres://user:password@host/db`) as stars.
+pub fn hide_passwords(text: &str) -> String {
+    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(scheme) = rest.find("://") {
+        let (before, after) = rest.split_at(scheme + 3);
+        out.push_str(before);
+        let (authority, behind) = after.split_at(after.find(['/', ' ', '\t', '\n', '"']).unwrap_or(after.len()));
+        match authority.rfind('@').and_then(|at| Some((authority[..at].find(':')?, at))) {
+            Some((colon, at)) if at > colon + 1 => {
+                out.push_str(&authority[..colon]);
+                out.push_str(":********");
+                out.push_str(&authority[at..]);
+            }
+            _ => out.push_str(authority),
         }
-        _ => value.to_owned(),
+        rest = behind;
     }
+    out + rest
 }
 
 #[cfg(test)]
@@ -303,5 +310,7 @@ mod tests {
         }
         assert_eq!(masked("DATABASE_URL", "postgres://me:pw@host:5432/db"), "postgres://me:********@host:5432/db");
         assert_eq!(masked("ADDR", "http://host:80/a:b@c"), "http://host:80/a:b@c");
+        let two = "from amqp://a:b@c to http://host and me:x@y; redis://:pw@h:1";
+        assert_eq!(masked("TEXT", two), "from amqp://a:********@c to http://host and me:x@y; redis://:********@h:1");
     }
 }

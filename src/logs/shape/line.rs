@@ -63,10 +63,12 @@ pub fn one_line(shape: &Shape) -> Vec<Span<Ink>> {
     out.spans
 }
 
-/// A text in which `password=hunter2` is a secret too: names with `=` are judged as names of fields are. For plain lines that are drawn with their own looks.
+/// A text in which `password=hunter2` is a secret too: names with `=` are judged as names of fields are, and passwords of URLs
+/// are hidden. For plain lines that are drawn with their own looks.
 pub fn without_secrets(text: &str) -> String {
+    let text = env::hide_passwords(text);
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
+    let mut rest = text.as_str();
     while let Some(at) = rest.find('=') {
         let before = &rest[..at];
         let start = before.rfind([' ', '[', '(', '{', ',', ';', '?', '&']).map_or(0, |edge| edge + 1);
@@ -153,7 +155,7 @@ fn scalar(key: &str, value: &Value) -> (Ink, String) {
         Value::Number(_) if env::is_secret(key) => (Ink::Secret, STARS.to_owned()),
         Value::Number(digits) => (Ink::Number, digits.clone()),
         Value::String(text) if env::is_secret(key) && !text.is_empty() => (Ink::Secret, STARS.to_owned()),
-        Value::String(text) => (Ink::String, without_secrets(&harmless(&env::masked(key, text)))),
+        Value::String(text) => (Ink::String, without_secrets(&harmless(text))),
         Value::Object(_) | Value::List(_) => (Ink::Mark, String::new()),
     }
 }

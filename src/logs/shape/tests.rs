@@ -113,6 +113,7 @@ fn secrets_are_stars() {
         (r#"{"msg":"x","auth":{"user":"me","n":1,"ok":true}}"#, r#"x auth={"user":"********","n":********,"ok":true}"#),
         (r#"{"msg":"x","url":"postgres://me:pw@host/db"}"#, "x url=postgres://me:********@host/db"),
         (r#"{"msg":"x","token":""}"#, "x token=\"\""),
+        ("connect postgres://me:pw@host/db: refused", "connect postgres://me:********@host/db: refused"),
         ("login password=hunter2 user=me", "login password=******** user=me"),
         ("login password=\"a b\" (token=abc)", "login password=******** (token=********)"),
         ("GET /x?api_key=abc&page=2", "GET /x?api_key=********&page=2"),
