@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
+/// Opens a page in the user's browser.
+pub const BROWSER: &str = "xdg-open";
+
 /// One more than the highest signal number.
 pub const SIGNALS: i32 = 65;
 /// For a lock's file: what cleans `/tmp` of old files leaves those with this bit, which means nothing else on a file, alone.

@@ -6,6 +6,9 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+/// Opens a page in the user's browser.
+pub const BROWSER: &str = "open";
+
 /// One more than the highest signal number.
 pub const SIGNALS: i32 = 32;
 /// For a lock's file.

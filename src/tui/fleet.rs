@@ -367,5 +367,4 @@ fn health(instance: &Instance) -> String {
 }
 
 #[cfg(test)]
-#[path = "fleet_tests.rs"]
 mod tests;

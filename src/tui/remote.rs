@@ -21,6 +21,7 @@ use crate::api::{answers, client};
 use crate::error::{Error, Kind};
 use crate::project::Project;
 use crate::sys::home::Home;
+use crate::sys::os;
 
 /// Between two looks at what runs, when nothing is told.
 const LOOK: Duration = Duration::from_secs(1);
@@ -144,7 +145,7 @@ impl Remote {
 
     /// Opens a page in the browser.
     pub fn open_url(&self, url: &str) {
-        let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+        let program = os::BROWSER;
         let started = Command::new(program)
             .arg(url)
             .stdin(Stdio::null())

@@ -203,7 +203,7 @@ mod tests {
                 "keys.toml: `S` means both `stop` and `start` (services)",
             ]
         );
-        assert_eq!(parse("a = [\n\n").problems[0].split(':').next(), Some("keys.toml, line 3"));
+        assert_eq!(parse("a = 1\nb = = 2").problems[0].split(':').next(), Some("keys.toml, line 2"));
     }
 
     #[test]

@@ -705,5 +705,4 @@ fn open_url(model: &mut Model) -> Vec<Cmd> {
 }
 
 #[cfg(test)]
-#[path = "update_tests.rs"]
 mod tests;
