@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use super::clock::Pair;
 use super::record::{self, HEADER, MAX_PAYLOAD, SEGMENT, STAMP, Stream};
-use super::stamp::text as stamp;
+use super::stamp::{micros, text as stamp};
 use crate::sys::fd::{Pages, headroom, is_exhaustion, mono_ns, wall_us};
 use crate::sys::folder::{Folder, Want};
 use crate::sys::os;
@@ -21,6 +21,8 @@ const BATCH: usize = 48 * 1024;
 const REST: u64 = 200_000_000;
 /// So many bytes are written before the file system is asked again what it has left.
 const ASK_EVERY: u64 = 1024 * 1024;
+/// A record waits no longer for its write, in microseconds.
+const LONGEST_WAIT: i64 = 1_000_000;
 /// The longest name of an origin: enough of a container's id.
 const ORIGIN: usize = 16;
 /// The longest mark.
@@ -461,7 +463,8 @@ impl Writer {
         line[..HEADER].copy_from_slice(&record::header(&self.mark_stamp(), Stream::Mark, true));
         let mut rest = &mut line[HEADER..];
         let clocks = self.origin.as_ref().map(Origin::now);
-        write!(rest, "run={} mono={}", self.place.run, clocks.map_or(now, |clocks| clocks.steady as u64 * 1000))?;
+        let steady = clocks.map_or_else(|| self.steady_at_stamp(now), |clocks| clocks.steady as u64 * 1000);
+        write!(rest, "run={} mono={steady}", self.place.run)?;
         if let Some(boot) = clocks.map_or(self.boot, |clocks| clocks.boot) {
             write!(rest, " boot={boot:08x}")?;
         }
@@ -473,6 +476,13 @@ impl Writer {
         self.out.write(&line[..len]).map_err(|(_, error)| error)?;
         self.marked_at = now;
         Ok(())
+    }
+
+    /// What the steady clock said at the moment of the stamp, in nanoseconds: a mark pairs both clocks for one moment, however long its records waited.
+    fn steady_at_stamp(&self, now: u64) -> u64 {
+        let waited = micros(&self.stamp).map_or(0, |at| wall_us().saturating_sub(at));
+        // What is longer is no wait: the clock was set.
+        if (0..=LONGEST_WAIT).contains(&waited) { now.saturating_sub(waited as u64 * 1000) } else { now }
     }
 
     /// A mark is not younger than the records that follow it: segments are found by it. Those with given times may be old.
@@ -582,6 +592,7 @@ fn is_shortage(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logs::segments;
     use std::path::Path;
 
     fn place(dir: &Path, keep: u64, run: u64) -> Place {
@@ -612,6 +623,21 @@ mod tests {
         let marks = bytes.split(|b| *b == b'\n').filter_map(record::parse).filter(|r| r.stream == Stream::Mark);
         let marks: Vec<_> = marks.map(|r| String::from_utf8_lossy(&r.payload[..6]).into_owned()).collect();
         assert_eq!(marks, ["run=1 ", "run=2 "]);
+    }
+
+    #[test]
+    fn a_mark_pairs_both_clocks_for_one_moment() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = Writer::open(place(dir.path(), SEGMENT, 1)).unwrap();
+        let difference = |pair: Pair| pair.wall - pair.steady;
+        writer.stamp = stamp(wall_us() - 400_000);
+        writer.mark().unwrap();
+        let bytes = all(dir.path());
+        let mut marks = bytes.rsplit(|b| *b == b'\n').filter_map(record::parse).filter(|r| r.stream == Stream::Mark);
+        let last = marks.next().unwrap();
+        let clocks = segments::mark(micros(last.stamp).unwrap(), last.payload).unwrap().clocks.unwrap();
+        let off = difference(clocks) - difference(now());
+        assert!(off.abs() < 200_000, "{off}");
     }
 
     #[test]

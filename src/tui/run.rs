@@ -30,7 +30,7 @@ use super::view;
 use crate::api::launch::Launcher;
 use crate::api::wire;
 use crate::error::Error;
-use crate::logs::index::{Anchor, Direction, Found, Index, Levels, Position};
+use crate::logs::index::{Anchor, Direction, Found, Index, Levels, Position, Rates};
 use crate::project::Project;
 use crate::sys::home::Home;
 
@@ -150,7 +150,12 @@ impl Loop {
                 },
                 Some(msg) = self.messages.recv() => self.message(msg),
                 () = self.changed.notified() => self.log_changed(),
-                _ = tick.tick() => self.message(Msg::Tick(now())),
+                _ = tick.tick() => {
+                    // The present second is not over.
+                    let last = |rates: &Rates| rates.lines.iter().rev().nth(1).copied();
+                    self.model.log.rate = self.index.rates().iter().filter_map(last).sum();
+                    self.message(Msg::Tick(now()))
+                }
                 () = sleep_until(frame.unwrap_or_else(far)), if frame.is_some() => {
                     self.show(terminal)?;
                     Vec::new()
@@ -191,6 +196,7 @@ impl Loop {
         let (anchor, before, after) = asked.0;
         pane.take(self.index.window(anchor, before, after));
         (pane.progress, pane.hits) = (self.index.progress(), self.index.hits());
+        pane.trouble = self.index.trouble();
         // What is shown now is what would be asked for again.
         self.looked = Some((self.model.log.wanted(), asked.1));
     }

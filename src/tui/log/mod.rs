@@ -144,6 +144,8 @@ pub struct LogPane {
     pub hits: Hits,
     /// Lines a second, of all sources.
     pub rate: u32,
+    /// What cannot be read, and why.
+    pub trouble: Option<String>,
     /// Columns and rows of lines, without the title.
     pub size: (u16, u16),
 }
@@ -171,6 +173,7 @@ impl Default for LogPane {
             progress: Progress::default(),
             hits: Hits::default(),
             rate: 0,
+            trouble: None,
             size: (0, 0),
         }
     }

@@ -57,7 +57,7 @@ fn grouped(n: u64) -> String {
 }
 
 fn state(pane: &LogPane) -> String {
-    let mut words = Vec::new();
+    let mut words: Vec<String> = pane.trouble.iter().cloned().collect();
     let told = pane.filters.told();
     if !told.is_empty() {
         words.push(told);
