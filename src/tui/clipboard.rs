@@ -1,6 +1,6 @@
 //! Copies text to where a person can paste it: their desktop's clipboard, tmux, or by a sequence (OSC 52) the clipboard of the terminal they sit at.
 //!
-//! [`ways`] decides by the environment alone; [`send`] runs a program for it, away from the terminal; a sequence is written by whoever owns the terminal.
+//! [`ways`] decides by the environment alone; `send` runs a program for it, away from the terminal; a sequence is written by whoever owns the terminal.
 
 use std::ffi::OsString;
 use std::io::Write;
