@@ -231,16 +231,13 @@ fn build(view: &BuildView) -> wire::Build {
     }
 }
 
-/// The worker of what runs as a process of this machine.
-pub const PROCESS: &str = "process";
-
 fn instance(view: &InstanceView) -> wire::Instance {
     wire::Instance {
         id: view.id.to_string(),
         state: view.state.word().into(),
         trouble: view.trouble.map(Into::into),
         pid: view.pid,
-        worker: if view.contained { "docker" } else { PROCESS }.into(),
+        worker: if view.contained { "docker" } else { wire::PROCESS }.into(),
         node: "local".into(),
         ports: view.ports.iter().map(|p| (p.name.clone(), p.number)).collect(),
         listening: view.listening.clone(),

@@ -108,7 +108,7 @@ impl Server {
                 instance.memory_bytes = Some(used.memory_bytes);
             }
             // What runs in a container has no shim: whatever is its parent says nothing about it.
-            if instance.trouble.is_none() && instance.worker == convert::PROCESS {
+            if instance.trouble.is_none() && instance.worker == wire::PROCESS {
                 instance.trouble = trouble.get(&pid).map(|trouble| trouble.word().to_owned());
             }
         }

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// The worker of what runs as a process of this machine.
+pub const PROCESS: &str = "process";
+
 /// The answer of `GET /v1/version`; its meaning is the same in every protocol.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Version {
@@ -141,6 +144,14 @@ pub struct Instance {
     /// What the run is held to; only where `resources` say something and it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
+}
+
+impl Instance {
+    /// Whether something of it runs: a process of this machine has a pid here, a container has none.
+    pub fn is_up(&self) -> bool {
+        let contained = self.worker != PROCESS && matches!(&*self.state, "starting" | "running" | "ready" | "stopping");
+        self.pid.is_some() || contained
+    }
 }
 
 /// What a run is held to.

@@ -186,7 +186,7 @@ fn rows(service: &Service, clock: &Clock) -> Vec<Row> {
 
 fn cells(service: &Service, instance: &Instance, alone: bool, clock: &Clock) -> Vec<Cell> {
     let name = if alone { &service.name } else { &instance.id };
-    let up = instance.pid.is_some();
+    let up = instance.is_up();
     let or_dash = |text: Option<String>| Cell::plain(text.unwrap_or_else(|| "-".to_owned()));
     let age = clock.age(instance).filter(|_| up);
     let health = if up { instance.health.as_str() } else { "-" };
@@ -324,6 +324,20 @@ mod tests {
                 service("worker", "crashloop", vec![bad]),
             ],
         }
+    }
+
+    #[test]
+    fn what_runs_in_a_container_has_an_age_and_health_without_a_pid() {
+        let now = Clock { now: "2026-01-02T03:04:05Z".parse().unwrap(), age: |_| None };
+        let started_at = Some("2026-01-02T03:00:05.000Z".into());
+        let nats = Instance { worker: "docker".into(), started_at, health: "ok".into(), ..instance("nats.1", "ready") };
+        let shown = |nats: Instance| {
+            let services = vec![service("nats", &nats.state.clone(), vec![nats])];
+            render(&Ps { services, ..ps() }, &now, None, false)
+        };
+        assert!(shown(nats.clone()).contains("4m00s  ok"), "{}", shown(nats));
+        let gone = Instance { state: "done".into(), ..nats };
+        assert!(!shown(gone.clone()).contains("4m00s"), "{}", shown(gone));
     }
 
     #[test]

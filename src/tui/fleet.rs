@@ -355,7 +355,7 @@ fn ended(exit: &Exit) -> String {
 }
 
 fn since(instance: &Instance) -> Option<String> {
-    instance.started_at.clone().filter(|_| instance.pid.is_some())
+    instance.started_at.clone().filter(|_| instance.is_up())
 }
 
 fn port(instance: &Instance) -> Option<u16> {
