@@ -84,7 +84,6 @@ actions! {
         Detail "detail" ["enter"] "everything about it";
         OnlyLogs "only-logs" ["l"] "its log only, or all again";
         OpenUrl "open-url" ["O"] "open its port in the browser";
-        Custom "custom" ["x"] "run one of its commands";
         Mark "mark" ["space"] "mark; verbs act on what is marked";
         MarkAll "mark-all" ["A"] "mark all, or none";
         Fold "fold" ["o"] "show or hide the copies of a service";
@@ -120,7 +119,6 @@ actions! {
         PreviousProblem "previous-problem" ["N"] "previous problem";
         Failing "failing" ["f"] "only what fails, or everything";
         TestAgain "test-again" ["t"] "run the tests of this service again";
-        Raw "raw" ["R"] "the words of the compiler, or of the test, as they came";
         Dismiss "dismiss" ["x"] "hide until it happens again";
     }
     Move {
