@@ -13,6 +13,7 @@ pub mod keymap;
 pub mod keys;
 pub mod log;
 pub mod model;
+pub mod msg;
 pub mod problems;
 pub mod remote;
 pub mod run;
@@ -23,7 +24,7 @@ pub mod terminal;
 mod testing;
 pub mod theme;
 pub mod update;
-pub mod update_log;
+
 pub mod view;
 
 pub use run::{Options, run};

@@ -295,6 +295,11 @@ pub struct Model {
 }
 
 impl Model {
+    /// Begins typing, with this text.
+    pub fn open_prompt(&mut self, kind: PromptKind, text: &str) {
+        self.prompt = Some(Prompt { kind, input: super::input::Input::of(text), error: None, chosen: None });
+    }
+
     /// Nothing known yet.
     pub fn new(project: &str, size: (u16, u16), now: i64) -> Model {
         Model {

@@ -1,7 +1,9 @@
 //! Tests of what keys do: macros against the model, without a terminal.
 
 use super::*;
+use crate::api::convert::Ask;
 use crate::tui::keys::keys;
+use crate::tui::model::{Order, Popup};
 use crate::tui::testing::{ps, service};
 
 fn model() -> Model {

@@ -16,10 +16,11 @@ use crate::logs::sources::Channel;
 use crate::tui::keys::keys;
 use crate::tui::log::Name;
 use crate::tui::model::{Link, Model};
+use crate::tui::msg::Msg;
 use crate::tui::problems::Tests;
 use crate::tui::testing::{instance, ps, service};
 use crate::tui::theme::{Depth, Theme};
-use crate::tui::update::{Msg, update};
+use crate::tui::update::update;
 
 const NOW: i64 = 1_767_323_105_000_000;
 const SIZES: [(u16, u16); 4] = [(160, 48), (80, 24), (60, 15), (20, 5)];

@@ -1,14 +1,14 @@
 //! What keys do in the log.
 
-use super::actions::Action;
-use super::fleet::Tone;
-use super::keys::Key;
-use super::log::{Letter, LogCmd, Opened, least_after, level_word};
-use super::model::{Model, PromptKind};
-use super::problems::Place;
-use super::update::{Cmd, prompt};
 use crate::logs::index::{Anchor, Direction, Found, Position, Row};
 use crate::logs::shape::{self, Caller, trace_id};
+use crate::tui::actions::Action;
+use crate::tui::fleet::Tone;
+use crate::tui::keys::Key;
+use crate::tui::log::{Letter, LogCmd, Opened, least_after, level_word};
+use crate::tui::model::{Model, PromptKind};
+use crate::tui::msg::Cmd;
+use crate::tui::problems::Place;
 
 /// Does what a key of the log pane means; `None` where it means nothing there.
 pub(super) fn act(model: &mut Model, action: Action) -> Option<Vec<Cmd>> {
@@ -43,11 +43,11 @@ pub(super) fn act(model: &mut Model, action: Action) -> Option<Vec<Cmd>> {
             model.toast(Tone::Good, said);
             cmds.push(Cmd::Log(LogCmd::Query));
         }
-        Action::Search => prompt(model, PromptKind::Search, ""),
-        Action::Filter => prompt(model, PromptKind::Filter, ""),
+        Action::Search => model.open_prompt(PromptKind::Search, ""),
+        Action::Filter => model.open_prompt(PromptKind::Filter, ""),
         Action::Sources => {
             let names = pane.filters.names.iter().cloned().collect::<Vec<_>>().join(",");
-            prompt(model, PromptKind::Sources, &names);
+            model.open_prompt(PromptKind::Sources, &names);
         }
         Action::SearchNext => cmds.extend(seek(model, Direction::Forward)),
         Action::SearchPrevious => cmds.extend(seek(model, Direction::Backward)),
@@ -94,7 +94,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Option<Vec<Cmd>> {
                 None => model.toast(Tone::Wait, "this line names no place in a file"),
             }
         }
-        Action::Export => prompt(model, PromptKind::Palette, "export "),
+        Action::Export => model.open_prompt(PromptKind::Palette, "export "),
         _ => return None,
     }
     Some(cmds)
@@ -173,7 +173,7 @@ pub(super) fn typed(model: &mut Model, kind: PromptKind, text: &str) -> Result<O
         PromptKind::Sources => model.log.filters.named(text),
         PromptKind::Search => {
             if !text.is_empty() {
-                super::log::pattern(text)?;
+                crate::tui::log::pattern(text)?;
             }
             model.log.search = Some(text.to_owned()).filter(|text| !text.is_empty());
             let at = from(model, Direction::Backward).unwrap_or(Anchor::Bottom);
