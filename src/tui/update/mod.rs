@@ -113,7 +113,7 @@ fn change(model: &mut Model, msg: Msg) -> Vec<Cmd> {
 fn tick(model: &mut Model, now: i64) -> Vec<Cmd> {
     model.now = now;
     model.toasts.retain(|toast| toast.until > now);
-    model.problems.refresh();
+    model.problems.refresh(now);
     match &model.screen {
         Screen::Detail(detail) => vec![Cmd::Why(detail.service.clone())],
         Screen::Graph => vec![acts::needs(model)],

@@ -4,6 +4,7 @@ use crate::tui::actions::Action;
 use crate::tui::fleet::Tone;
 use crate::tui::model::{List, Model, Pane, Popup, PromptKind, Screen};
 use crate::tui::theme::Theme;
+use crate::tui::view::layout::is_narrow;
 
 /// What only changes what is shown.
 pub(super) fn here(model: &mut Model, action: Action) {
@@ -54,6 +55,9 @@ pub(super) fn half(model: &Model) -> isize {
 }
 
 fn focus(model: &mut Model, pane: Pane) {
+    if matches!(pane, Pane::Problems | Pane::Tests) && is_narrow(model.size) {
+        model.problems.turn_to(pane);
+    }
     model.focus = pane;
     model.screen = Screen::Dashboard;
 }

@@ -13,6 +13,8 @@ use crate::logs::index::{Anchor, Position, Row, Window};
 use crate::logs::level::Level;
 use crate::logs::record::Stream;
 use crate::logs::sources::Channel;
+use crate::sys::child::End;
+use crate::tui::custom::RunMsg;
 use crate::tui::keys::keys;
 use crate::tui::log::Name;
 use crate::tui::model::{Link, Model};
@@ -225,7 +227,7 @@ fn problems_and_tests() {
         ("raw", "3zjR"),
         ("panic", "3zlll<enter><enter>jR"),
         ("folded", "3z<enter>"),
-        ("failing", "4zf"),
+        ("failing", "4f"),
         ("panes", ""),
     ];
     for (name, keys) in screens {
@@ -238,7 +240,27 @@ fn problems_and_tests() {
 }
 
 #[test]
+fn what_a_command_prints() {
+    for size in SIZES {
+        let mut model = model(size);
+        model.runs.names = vec![("migrate".into(), "go run ./cmd/migrate".into())];
+        press(&mut model, "!mig<tab><enter>");
+        let said = ["\x1b[32mapplied\x1b[0m 0001_init.sql\n", "\x1b]0;title\x07applied\t0002_orders.sql\r\n", "last"];
+        let lines = said.iter().map(|line| line.as_bytes().to_vec()).collect();
+        update(&mut model, Msg::Run(RunMsg::Began(0, "go run ./cmd/migrate".into())));
+        update(&mut model, Msg::Run(RunMsg::Said(0, lines)));
+        model.now += 3_000_000;
+        insta::assert_snapshot!(format!("output-running-{}x{}", size.0, size.1), text(&draw(&model)));
+        update(&mut model, Msg::Run(RunMsg::Ended(0, Ok(End::Code(3)))));
+        insta::assert_snapshot!(format!("output-{}x{}", size.0, size.1), text(&draw(&model)));
+    }
+}
+
+#[test]
 fn colours() {
+    let mut troubled = troubled((80, 24));
+    press(&mut troubled, "3j");
+    insta::assert_snapshot!("colours-trouble-80x24", styles(&draw(&troubled)));
     insta::assert_snapshot!("colours-160x48", styles(&draw(&model((160, 48)))));
     let mut mono = model((80, 24));
     mono.theme = Theme::named("mono", Depth::True).unwrap();

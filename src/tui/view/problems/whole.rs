@@ -17,9 +17,13 @@ const HEAD: u16 = 2;
 
 /// Draws the screen.
 pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect, pane: Pane) {
-    head(model, buffer, area, pane);
     let rows = model.problems.rows(Listed::Whole);
-    let body = Rect { y: area.y + HEAD.min(area.height), height: area.height.saturating_sub(HEAD), ..area };
+    // Of a very small screen the list has all.
+    let above = if area.height > 2 * HEAD { HEAD } else { 0 };
+    if above > 0 {
+        head(model, buffer, area, pane);
+    }
+    let body = Rect { y: area.y + above, height: area.height - above, ..area };
     if rows.is_empty() {
         let said = if model.problems.all { "nothing is wrong" } else { "nothing fails" };
         Line::of(buffer, body, 0).put(&format!("   {said}"), model.theme.style(Token::Dim));
