@@ -15,6 +15,7 @@ pub mod log;
 pub mod model;
 pub mod msg;
 pub mod problems;
+pub mod ready;
 pub mod remote;
 pub mod run;
 pub mod seek;

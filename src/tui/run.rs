@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{Event, EventStream, KeyEventKind, MouseButton, MouseEventKind};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use nix::sys::signal::{Signal, raise};
 use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::{Notify, mpsc};
@@ -22,6 +22,7 @@ use super::log::{LogCmd, Name, pattern};
 use super::model::{Model, Pane};
 use super::msg::{Cmd, Msg};
 use super::problems::Place;
+use super::ready::ready;
 use super::remote::Remote;
 use super::settings::Settings;
 use super::terminal::Terminal;
@@ -269,7 +270,9 @@ impl Loop {
 
     async fn input(&mut self, event: Event, input: &mut Option<EventStream>) -> Vec<Cmd> {
         let mut cmds = self.event(event);
-        while let Some(Some(Ok(event))) = next(input).now_or_never() {
+        while let Some(stream) = input
+            && let Some(Some(Ok(event))) = ready(stream).await
+        {
             cmds.extend(self.event(event));
         }
         // Due now.
