@@ -29,4 +29,5 @@ mod layers;
 mod rerun;
 mod shim;
 mod support;
+mod terminal;
 mod vendors;

@@ -14,6 +14,8 @@ pub mod keys;
 pub mod log;
 pub mod model;
 pub mod msg;
+pub mod out;
+pub mod pace;
 pub mod problems;
 pub mod ready;
 pub mod remote;

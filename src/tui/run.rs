@@ -38,6 +38,8 @@ use crate::sys::home::Home;
 
 /// Between two frames that no key asked for: at most 30 a second.
 const FRAME: Duration = Duration::from_millis(33);
+/// So long lines of the log that a key asked for are shown as soon as they are found.
+const ANSWER: Duration = Duration::from_millis(100);
 /// Between two looks at the clock.
 const TICK: Duration = Duration::from_secs(1);
 /// Messages of what works in the background that wait for the loop; then that work waits.
@@ -75,8 +77,18 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let wake = Arc::clone(&changed);
     let index = Arc::new(Index::open(&options.home.logs(), Box::new(move || wake.notify_one()))?);
     let shown = Instant::now() - FRAME;
-    let mut dashboard =
-        Loop { model, remote, messages, index, changed, searched: None, looked: None, dirty: true, shown };
+    let mut dashboard = Loop {
+        model,
+        remote,
+        messages,
+        index,
+        changed,
+        searched: None,
+        looked: None,
+        dirty: true,
+        pressed: None,
+        shown,
+    };
     let done = dashboard.run(&mut terminal).await;
     drop(terminal);
     match done {
@@ -123,6 +135,8 @@ struct Loop {
     /// The model has changed since it was shown.
     dirty: bool,
     shown: Instant,
+    /// When a key was pressed that waits for its answer.
+    pressed: Option<Instant>,
 }
 
 /// Why the loop ends.
@@ -142,7 +156,7 @@ impl Loop {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
-            let frame = self.dirty.then_some(self.shown + FRAME);
+            let frame = self.frame_at(terminal);
             let cmds = tokio::select! {
                 event = next(&mut input) => match event {
                     // A key is answered at once; those that wait already are taken with it.
@@ -158,6 +172,7 @@ impl Loop {
                     self.model.log.rate = self.index.rates().iter().filter_map(last).sum();
                     self.message(Msg::Tick(now()))
                 }
+                () = terminal.written(), if !terminal.is_free() => Vec::new(),
                 () = sleep_until(frame.unwrap_or_else(far)), if frame.is_some() => {
                     self.show(terminal)?;
                     Vec::new()
@@ -177,6 +192,16 @@ impl Loop {
                 }
             }
         }
+    }
+
+    /// When the next frame is due: at once where a key asked for it. None is made while the terminal has not taken the last one.
+    fn frame_at(&self, terminal: &Terminal) -> Option<Instant> {
+        let pace = terminal.pace();
+        let due = match self.pressed {
+            Some(_) => pace.answer_at(),
+            None => pace.frame_at((self.shown + FRAME).into_std()),
+        };
+        (self.dirty && terminal.is_free()).then(|| due.into())
     }
 
     fn message(&mut self, msg: Msg) -> Vec<Cmd> {
@@ -275,8 +300,7 @@ impl Loop {
         {
             cmds.extend(self.event(event));
         }
-        // Due now.
-        self.shown = Instant::now() - FRAME;
+        self.pressed = Some(Instant::now());
         cmds
     }
 
@@ -300,6 +324,9 @@ impl Loop {
         self.look();
         let model = &self.model;
         terminal.show(model.size, |buffer| view::draw(model, buffer))?;
+        // Lines that a key asked for are a part of its answer, too, where they come soon.
+        let waits = self.model.log.window.pending;
+        self.pressed = self.pressed.filter(|pressed| waits && pressed.elapsed() < ANSWER);
         (self.dirty, self.shown) = (false, Instant::now());
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The terminal: taken, given back whatever happens, and written to only where cells have changed.
 
-use std::io::{self, BufWriter, Stdout, Write, stdout};
+use std::io::{self, Write, stdout};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,13 +15,17 @@ use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use super::out::{Out, Progress};
+use super::pace::Pace;
+
 /// Whether the terminal is ours now. A panic of any thread gives it back first, so that what it says can be read.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 static HOOK: Once = Once::new();
 
 /// The terminal while it is ours; dropped, it is as it was.
 pub struct Terminal {
-    backend: CrosstermBackend<BufWriter<Stdout>>,
+    backend: CrosstermBackend<Out>,
+    progress: Progress,
     shown: Buffer,
     cursor: Option<(u16, u16)>,
     mouse: bool,
@@ -37,9 +41,10 @@ impl Terminal {
                 before(info);
             }));
         });
-        // A frame is one write.
-        let backend = CrosstermBackend::new(BufWriter::with_capacity(64 * 1024, stdout()));
-        let mut terminal = Terminal { backend, shown: Buffer::empty(Rect::ZERO), cursor: None, mouse };
+        let out = Out::new(&TAKEN)?;
+        let progress = out.progress();
+        let backend = CrosstermBackend::new(out);
+        let mut terminal = Terminal { backend, progress, shown: Buffer::empty(Rect::ZERO), cursor: None, mouse };
         terminal.enter()?;
         Ok(terminal)
     }
@@ -58,9 +63,34 @@ impl Terminal {
 
     /// Gives it back for a while: to a shell, or to an editor.
     pub fn leave(&mut self) -> io::Result<()> {
-        Write::flush(&mut self.backend)?;
-        give_back();
+        self.finish();
         Ok(())
+    }
+
+    /// Whether all that was shown is written. Frames that are made before only make it late.
+    pub fn is_free(&self) -> bool {
+        self.progress.is_free()
+    }
+
+    /// Waits for something to have been written.
+    pub async fn written(&self) {
+        self.progress.written().await;
+    }
+
+    /// How fast it reads.
+    pub fn pace(&self) -> Pace {
+        self.progress.pace()
+    }
+
+    fn finish(&mut self) {
+        // Its error was told already, or nobody is left to tell.
+        Write::flush(&mut self.backend).unwrap_or(());
+        match self.progress.finish() {
+            true => give_back(),
+            // One that takes nothing cannot be told, but keys are to be as they were.
+            false if TAKEN.swap(false, Ordering::SeqCst) => disable_raw_mode().unwrap_or(()),
+            false => {}
+        }
     }
 
     /// Takes the mouse, or gives it to the terminal, which can select text then.
@@ -122,7 +152,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        give_back();
+        self.finish();
     }
 }
 
