@@ -1,0 +1,3 @@
+module orchestra.example/load
+
+go 1.22
