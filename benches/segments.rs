@@ -8,24 +8,28 @@ use std::path::{Path, PathBuf};
 use orchestra::logs::record::{self, SEGMENT, Stream};
 use orchestra::logs::stamp;
 
-pub type Outcome<T> = Result<T, Box<dyn Error>>;
+pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// Between two lines, in microseconds.
-pub const APART: i64 = 3;
+pub(crate) const APART: i64 = 3;
 
 /// Which lines there are.
-pub struct Lines<'a> {
-    pub services: &'a [String],
-    pub n: u64,
+pub(crate) struct Lines<'a> {
+    pub(crate) services: &'a [String],
+    pub(crate) n: u64,
     /// Another service goes on after at most so many lines.
-    pub longest_run: u64,
+    pub(crate) longest_run: u64,
     /// When the first one was written, in microseconds since 1970.
-    pub begin: i64,
+    pub(crate) begin: i64,
 }
 
 impl Lines<'_> {
     /// Writes them below `logs`; `payload` puts line after line, all services' together, into an empty buffer.
-    pub fn make(&self, logs: &Path, mut payload: impl FnMut(u64, &mut Vec<u8>) -> std::io::Result<()>) -> Outcome<()> {
+    pub(crate) fn make(
+        &self,
+        logs: &Path,
+        mut payload: impl FnMut(u64, &mut Vec<u8>) -> std::io::Result<()>,
+    ) -> Outcome<()> {
         let mut folders = Vec::new();
         for name in self.services {
             let dir = logs.join(name).join("1");
