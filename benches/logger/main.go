@@ -1,8 +1,8 @@
-// Load writes numbered log lines at a rate that can be changed while it runs, as a Go service would; makes logs of many lines; and counts what became of them.
+// Logger writes numbered log lines at a rate that can be changed while it runs, as a Go service would; makes logs of many lines; and counts what became of them.
 //
-//	load                                  writes lines; LOAD_DIR, LOAD_NAME and LOAD_OF say where the rate stands, who it is, and of how many
-//	load -make LOGS -lines N -of SERVICES [-ending SECONDS]   writes segments as orchestra's shims do
-//	load -check LOGS                      prints what is in all segments, as JSON
+//	logger                                  writes lines; LOAD_DIR, LOAD_NAME and LOAD_OF say where the rate stands, who it is, and of how many
+//	logger -make LOGS -lines N -of SERVICES [-ending SECONDS]   writes segments as orchestra's shims do
+//	logger -check LOGS                      prints what is in all segments, as JSON
 package main
 
 import (

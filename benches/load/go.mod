@@ -1,3 +1,0 @@
-module orchestra.example/load
-
-go 1.22
