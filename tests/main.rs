@@ -29,4 +29,7 @@ mod layers;
 mod rerun;
 mod shim;
 mod support;
+mod terminal;
+mod terminal_editor;
+mod terminal_theme;
 mod vendors;

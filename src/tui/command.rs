@@ -3,7 +3,7 @@
 use super::actions::{ACTIONS, Action, Scope};
 use super::fuzzy;
 use super::model::{Model, Order};
-use super::theme::Theme;
+use super::theme::{AUTO, Theme};
 use crate::api::convert::Ask;
 use crate::config::suggest;
 
@@ -18,8 +18,10 @@ pub enum Command {
     Order(Order),
     /// Tests of these services.
     Test(Vec<String>),
-    /// Other colours.
-    Theme(Theme),
+    /// Other colours; `None` are those that suit the background.
+    Theme(Option<Theme>),
+    /// Check `keys.toml`.
+    Keys,
     /// Everything about a service.
     Detail(String),
     /// The lines of the log that are shown, into a file.
@@ -42,7 +44,7 @@ pub struct Candidate {
 }
 
 /// Words that take services or a value; `stop` without one means all, as on the command line.
-const VERBS: [(&str, &str); 11] = [
+pub const VERBS: [(&str, &str); 12] = [
     ("start", "start services, or all of them"),
     ("stop", "stop services, or all of them"),
     ("restart", "build, then replace the copies"),
@@ -52,6 +54,7 @@ const VERBS: [(&str, &str); 11] = [
     ("scale", "SERVICE N: how many copies it shall have"),
     ("why", "everything about a service"),
     ("theme", "NAME: other colours"),
+    ("keys", "check: what is wrong in keys.toml"),
     ("export", "FILE: write the lines that are shown"),
     ("goto", "TIME or NUMBER: to that line of the log"),
 ];
@@ -69,6 +72,7 @@ pub fn parse(model: &Model, line: &str) -> Result<Command, String> {
         ("test", _, []) => Ok(Command::Test(model.fleet.services(false).map(|service| service.name.clone()).collect())),
         ("test", _, names) => Ok(Command::Test(known(model, names)?)),
         ("why", _, [name]) => Ok(Command::Detail(known(model, &[name])?.remove(0))),
+        ("keys", _, [] | ["check"]) => Ok(Command::Keys),
         ("theme", _, [name]) => theme(model, name),
         ("export", _, [_, ..]) => Ok(Command::Export(line.trim_start()[verb.len()..].trim().to_owned())),
         ("goto", _, [to]) => goto(model, to),
@@ -106,9 +110,11 @@ fn goto(model: &Model, to: &str) -> Result<Command, String> {
 }
 
 fn theme(model: &Model, name: &str) -> Result<Command, String> {
-    let depth = model.theme.depth();
-    Theme::named(name, depth).map(Command::Theme).ok_or_else(|| {
-        format!("there is no theme `{name}`; there are {}", Theme::names().collect::<Vec<_>>().join(", "))
+    if name == AUTO {
+        return Ok(Command::Theme(None));
+    }
+    Theme::named(name, model.theme.depth()).map(|theme| Command::Theme(Some(theme))).ok_or_else(|| {
+        format!("there is no theme `{name}`; there are {AUTO}, {}", Theme::names().collect::<Vec<_>>().join(", "))
     })
 }
 
@@ -142,7 +148,10 @@ pub fn complete(model: &Model, line: &str) -> Vec<Candidate> {
     let (done, word) = line.rsplit_once(' ').map_or(("", line), |(done, word)| (done, word));
     let all: Vec<(String, String)> = match done.split_whitespace().next() {
         None => words(),
-        Some("theme") => Theme::names().map(|name| (name.to_owned(), "theme".to_owned())).collect(),
+        Some("keys") => vec![("check".to_owned(), "what is wrong in keys.toml".to_owned())],
+        Some("theme") => {
+            [AUTO].into_iter().chain(Theme::names()).map(|name| (name.to_owned(), "theme".to_owned())).collect()
+        }
         Some(verb) if VERBS.iter().any(|(known, _)| *known == verb) => {
             let services = model.fleet.ps.iter().flat_map(|ps| &ps.services);
             services.map(|service| (service.name.clone(), service.state.clone())).collect()

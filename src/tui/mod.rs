@@ -1,6 +1,7 @@
 //! The dashboard: the whole fleet on a terminal. A model that changes by messages, a drawing of it, and one loop that touches the terminal.
 
 pub mod actions;
+pub mod bytes;
 pub mod clipboard;
 pub mod command;
 pub mod editor;
@@ -9,11 +10,13 @@ pub mod fuzzy;
 pub mod graph;
 pub mod hands;
 pub mod input;
+pub mod keyboard;
 pub mod keymap;
 pub mod keys;
 pub mod log;
 pub mod model;
 pub mod msg;
+pub mod presets;
 pub mod problems;
 pub mod remote;
 pub mod run;
@@ -28,4 +31,4 @@ pub mod update;
 pub mod view;
 
 pub use run::{Options, run};
-pub use theme::Depth;
+pub use theme::{Background, Depth};

@@ -14,6 +14,8 @@ use super::msg::{Cmd, Msg};
 use super::problems::Tests;
 use crate::api::wire::Progress;
 
+pub use acts::keys_told;
+
 /// Changes the model.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
     match msg {
@@ -30,6 +32,17 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
         Msg::Click { .. } => Vec::new(),
         Msg::Resize(columns, rows) => {
             model.size = (columns, rows);
+            Vec::new()
+        }
+        Msg::Background(background) => {
+            model.background = Some(background);
+            if model.auto {
+                model.paint(None);
+            }
+            Vec::new()
+        }
+        Msg::Keys(problems, notes) => {
+            acts::keys_told(model, &problems, &notes);
             Vec::new()
         }
         Msg::Tick(now) => tick(model, now),
