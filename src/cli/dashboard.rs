@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::context::Context;
-use super::{answers, request};
+use super::{answers, custom, request};
 use crate::api::launch::Launcher;
 use crate::error::Error;
 use crate::tui::{self, Background, Depth, settings};
@@ -29,8 +29,20 @@ pub(super) fn run(context: &Context) -> Result<(), Error> {
     let settings = settings.unwrap_or_default();
     let background = std::env::var("COLORFGBG").ok().and_then(|text| Background::of_variable(&text));
     let answers = answers(|key| std::env::var_os(key));
-    let options =
-        tui::Options { home: place.home, project, name, request, launcher, depth, background, answers, settings };
+    let mask = request.caller.umask;
+    let commands = project.as_ref().map(|project| custom::offered(context, &place, project, mask));
+    let options = tui::Options {
+        home: place.home,
+        project,
+        name,
+        request,
+        launcher,
+        depth,
+        background,
+        answers,
+        settings,
+        commands,
+    };
     context.wait(tui::run(options))
 }
 

@@ -12,6 +12,8 @@ pub struct Keymap {
     bound: HashMap<(Scope, Key), Action>,
     /// The keys of each action, as help shows them.
     keys: BTreeMap<Action, Vec<Key>>,
+    /// Keys of commands of the project, by name.
+    commands: BTreeMap<String, Vec<Key>>,
 }
 
 /// Keys of actions that somebody changed.
@@ -38,7 +40,7 @@ impl Keymap {
     /// The keymap in which a preset's keys replace the defaults, and somebody's own keys replace both. Of two actions of one scope on one key the one that was
     /// chosen last has it; each such clash comes beside it.
     pub fn with(preset: &Changes, own: &Changes) -> (Keymap, Vec<Clash>) {
-        let mut map = Keymap { bound: HashMap::new(), keys: BTreeMap::new() };
+        let mut map = Keymap { bound: HashMap::new(), keys: BTreeMap::new(), commands: BTreeMap::new() };
         let mut clashes = Vec::new();
         let chosen = |action: Action| own.contains_key(&action);
         let set = |action: Action| !chosen(action) && preset.contains_key(&action);
@@ -82,6 +84,42 @@ impl Keymap {
             }
         }
         hidden
+    }
+
+    /// With keys for commands of the project, everywhere; what a key of these meant before comes beside it: the command, the key, and one sentence.
+    pub fn with_commands(self, commands: BTreeMap<String, Vec<Key>>) -> (Keymap, Vec<(String, Key, String)>) {
+        let mut clashes = Vec::new();
+        let mut taken: HashMap<Key, &str> = HashMap::new();
+        for (name, key) in commands.iter().flat_map(|(name, keys)| keys.iter().map(move |key| (name, *key))) {
+            for scope in Scope::ALL {
+                if let Some(action) = self.bound.get(&(scope, key)) {
+                    let (word, action) = (scope.word(), action.entry().name);
+                    let text = format!("`{key}` means the command `{name}`, and `{action}` [{word}] no more");
+                    clashes.push((name.clone(), key, text));
+                }
+            }
+            match taken.entry(key) {
+                Entry::Vacant(free) => {
+                    free.insert(name);
+                }
+                Entry::Occupied(first) => {
+                    let text =
+                        format!("`{key}` means both the commands `{}` and `{name}`, and does the first", first.get());
+                    clashes.push((name.clone(), key, text));
+                }
+            }
+        }
+        (Keymap { commands, ..self }, clashes)
+    }
+
+    /// The command of the project that a key runs.
+    pub fn command(&self, key: Key) -> Option<&str> {
+        self.commands.iter().find(|(_, keys)| keys.contains(&key)).map(|(name, _)| name.as_str())
+    }
+
+    /// The keys of a command of the project.
+    pub fn keys_of_command(&self, name: &str) -> &[Key] {
+        self.commands.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// What a key does in a pane of this scope: its own bindings first, then moves, then what holds everywhere.

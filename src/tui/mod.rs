@@ -4,7 +4,9 @@ pub mod actions;
 pub mod bytes;
 pub mod clipboard;
 pub mod command;
+pub mod custom;
 pub mod editor;
+pub mod errands;
 pub mod fleet;
 pub mod fuzzy;
 pub mod graph;
@@ -20,6 +22,7 @@ pub mod presets;
 pub mod problems;
 pub mod remote;
 pub mod run;
+pub mod runner;
 pub mod seek;
 pub mod settings;
 pub mod terminal;
@@ -30,5 +33,6 @@ pub mod update;
 
 pub mod view;
 
+pub use custom::{Commands, Prepared};
 pub use run::{Options, run};
 pub use theme::{Background, Depth};

@@ -15,7 +15,9 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::bytes::Input;
+use super::custom::Commands;
 use super::editor::Screen;
+use super::errands::{self, Coroner};
 use super::fleet::Tone;
 use super::hands;
 use super::keyboard::Keyboard;
@@ -25,6 +27,7 @@ use super::model::{Model, Pane};
 use super::msg::{Cmd, Msg};
 use super::problems::Place;
 use super::remote::Remote;
+use super::runner::Runner;
 use super::settings::{self, Settings};
 use super::terminal::{Terminal, has_failed};
 use super::theme::{AUTO, Background, Depth, Theme};
@@ -72,6 +75,8 @@ pub struct Options {
     pub answers: bool,
     /// What the user wishes.
     pub settings: Settings,
+    /// The project's own commands, where it could be read.
+    pub commands: Option<Commands>,
 }
 
 /// Shows the dashboard until somebody leaves it. The fleet runs on.
@@ -82,18 +87,23 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let mut model = Model::new(&options.name, size, now());
     model.background = options.background;
     settle(&mut model, &options.settings, options.depth);
+    model.runs.names = options.commands.as_ref().map(|commands| commands.names.clone()).unwrap_or_default();
+    let runner = Runner::new(options.commands.clone(), sender.clone());
     let remote = Remote::new(&options, sender);
     remote.watch();
     let changed = Arc::new(Notify::new());
     let wake = Arc::clone(&changed);
     let index = Arc::new(Index::open(&options.home.logs(), Box::new(move || wake.notify_one()))?);
     let shown = Instant::now() - FRAME;
+    let coroner = Coroner::new(now());
     let mut dashboard = Loop {
         model,
         remote,
+        runner,
         messages,
         index,
         changed,
+        coroner,
         searched: None,
         looked: None,
         dirty: true,
@@ -106,6 +116,9 @@ pub async fn run(options: Options) -> Result<(), Error> {
     };
     let done = dashboard.run(&mut terminal).await;
     drop(terminal);
+    // Nobody reads what they print any more, and none waits for that.
+    dashboard.messages.close();
+    dashboard.runner.end().await;
     match done {
         Err(_) if has_failed() => {
             Err(Error::failed("the dashboard has failed; the fleet runs on").hint("orchestra ps"))
@@ -139,10 +152,13 @@ fn now() -> i64 {
 struct Loop {
     model: Model,
     remote: Remote,
+    runner: Runner,
     messages: mpsc::Receiver<Msg>,
     index: Arc<Index>,
     /// The index has another answer.
     changed: Arc<Notify>,
+    /// Looks for panics.
+    coroner: Coroner,
     /// What the index looks for.
     searched: Option<String>,
     /// What the index was asked for last, and how it stood then.
@@ -215,6 +231,7 @@ impl Loop {
                     // The present second is not over.
                     let last = |rates: &Rates| rates.lines.iter().rev().nth(1).copied();
                     self.model.log.rate = self.index.rates().iter().filter_map(last).sum();
+                    self.coroner.look(&self.remote, &self.index, now());
                     self.message(Msg::Tick(now()))
                 }
                 () = sleep_until(frame.unwrap_or_else(far)), if frame.is_some() => {
@@ -387,7 +404,9 @@ impl Loop {
             Cmd::Ask(order) => self.remote.ask(order),
             Cmd::Why(service) => self.remote.why(service),
             Cmd::Needs(services) => self.remote.needs(services),
-            Cmd::Test(services) => self.remote.test(services),
+            Cmd::Test(services, only) => self.remote.test(services, only),
+            Cmd::Run(cmd) => self.runner.carry_out(cmd),
+            Cmd::Problem(cmd) => errands::run(&self.remote, &self.index, cmd),
             Cmd::OpenUrl(url) => self.remote.open_url(&url),
             Cmd::Edit(place) => self.edit(&place, terminal, input)?,
             Cmd::Write(bytes) => terminal.write(&bytes)?,

@@ -74,8 +74,14 @@ pub fn load(path: &Path) -> Settings {
 
 /// Understands the text of the file.
 pub fn parse(text: &str) -> Settings {
-    let mut reader =
-        Reader { text, settings: Settings::default(), own: Changes::new(), places: BTreeMap::new(), broken: false };
+    let mut reader = Reader {
+        text,
+        settings: Settings::default(),
+        own: Changes::new(),
+        commands: BTreeMap::new(),
+        places: BTreeMap::new(),
+        broken: false,
+    };
     // What can be read holds, beside what cannot.
     let (table, errors) = DeTable::parse_recoverable(text);
     let broken = !errors.is_empty();
@@ -90,12 +96,21 @@ pub fn parse(text: &str) -> Settings {
     reader.settings
 }
 
+/// Whose key it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Owner {
+    Action(Action),
+    Command(String),
+}
+
 struct Reader<'a> {
     text: &'a str,
     settings: Settings,
     own: Changes,
-    /// Where each key of an action stands.
-    places: BTreeMap<(Action, Key), Range<usize>>,
+    /// Keys of the project's own commands.
+    commands: BTreeMap<String, Vec<Key>>,
+    /// Where each key of an action, or of a command, stands.
+    places: BTreeMap<(Owner, Key), Range<usize>>,
     /// A line could not be read, and was told.
     broken: bool,
 }
@@ -134,10 +149,18 @@ impl Reader<'_> {
                 ("ascii", _, DeValue::Boolean(on)) => self.settings.ascii = *on,
                 ("mouse", _, DeValue::Boolean(on)) => self.settings.no_mouse = !on,
                 ("ascii" | "mouse", ..) => self.problem(value.span(), format!("`{word}` is true or false")),
+                ("commands", _, DeValue::Table(table)) => {
+                    for (name, value) in table {
+                        let word = name.get_ref().to_string();
+                        if let Some(keys) = self.list(&word, value, &Owner::Command(word.clone())) {
+                            self.commands.insert(word, keys);
+                        }
+                    }
+                }
                 (_, Some(scope), DeValue::Table(keys)) => self.bindings(scope, keys),
                 _ => {
                     let known = Scope::ALL.iter().map(|scope| scope.word());
-                    let known = known.chain(["preset", "theme", "ascii", "mouse"]);
+                    let known = known.chain(["commands", "preset", "theme", "ascii", "mouse"]);
                     self.problem(name.span(), format!("there is no `{word}`{}", nearest(word, known)));
                 }
             }
@@ -158,44 +181,61 @@ impl Reader<'_> {
                 self.problem(name.span(), format!("[{}] has no action `{word}`{near}", scope.word()));
                 continue;
             };
-            let texts: Option<Vec<(&str, Range<usize>)>> = match value.get_ref() {
-                DeValue::String(key) => Some(vec![(key, value.span())]),
-                DeValue::Array(keys) => keys.iter().map(|key| Some((key.get_ref().as_str()?, key.span()))).collect(),
-                _ => None,
-            };
-            let Some(texts) = texts else {
-                self.problem(value.span(), format!("`{word}` takes a key, or a list of keys: [\"r\", \"f5\"]"));
-                continue;
-            };
-            let mut keys = Vec::new();
-            for (text, at) in texts {
-                match Key::parse(text) {
-                    Some(key) => {
-                        keys.push(key);
-                        self.places.insert((entry.action, key), at);
-                    }
-                    None => self
-                        .problem(at, format!("`{text}` of `{word}` is no key: j, G, space, ctrl-d, alt-x, f5, pgdn")),
+            if let Some(keys) = self.list(word, value, &Owner::Action(entry.action)) {
+                self.own.insert(entry.action, keys);
+            }
+        }
+    }
+
+    /// One key, or a list of them.
+    fn list(&mut self, word: &str, value: &Spanned<DeValue<'_>>, owner: &Owner) -> Option<Vec<Key>> {
+        let texts: Option<Vec<(&str, Range<usize>)>> = match value.get_ref() {
+            DeValue::String(key) => Some(vec![(key, value.span())]),
+            DeValue::Array(keys) => keys.iter().map(|key| Some((key.get_ref().as_str()?, key.span()))).collect(),
+            _ => None,
+        };
+        let Some(texts) = texts else {
+            self.problem(value.span(), format!("`{word}` takes a key, or a list of keys: [\"r\", \"f5\"]"));
+            return None;
+        };
+        let mut keys = Vec::new();
+        for (text, at) in texts {
+            match Key::parse(text) {
+                Some(key) => {
+                    keys.push(key);
+                    self.places.insert((owner.clone(), key), at);
+                }
+                None => {
+                    self.problem(at, format!("`{text}` of `{word}` is no key: j, G, space, ctrl-d, alt-x, f5, pgdn"));
                 }
             }
-            self.own.insert(entry.action, keys);
         }
+        Some(keys)
+    }
+
+    /// Where one of these two got this key, if the file gave it.
+    fn given(&self, key: Key, one: Action, other: Action) -> Option<Range<usize>> {
+        let place = |action| self.places.get(&(Owner::Action(action), key));
+        place(one).or_else(|| place(other)).cloned()
     }
 
     fn keys(&mut self, preset: &Changes) {
         let (keymap, clashes) = Keymap::with(preset, &self.own);
         for Clash { key, does, hides } in clashes {
             let text = format!("`{key}` means both {} and {}, and does the first", named(does), named(hides));
-            let at = self.places.get(&(does, key)).or_else(|| self.places.get(&(hides, key)));
-            self.problem(at.cloned().unwrap_or(0..0), text);
+            self.problem(self.given(key, does, hides).unwrap_or(0..0), text);
         }
         // What presets and defaults hide is meant so.
         for Clash { key, does, hides } in keymap.hidden() {
-            let at = self.places.get(&(does, key)).or_else(|| self.places.get(&(hides, key)));
-            if let Some(at) = at {
+            if let Some(at) = self.given(key, does, hides) {
                 let text = format!("`{key}` is {} there, and not {}", named(does), named(hides));
-                self.settings.notes.push(Problem { place: self.place(at), text });
+                self.settings.notes.push(Problem { place: self.place(&at), text });
             }
+        }
+        let (keymap, clashes) = keymap.with_commands(std::mem::take(&mut self.commands));
+        for (command, key, text) in clashes {
+            let at = self.places.get(&(Owner::Command(command), key)).cloned();
+            self.problem(at.unwrap_or(0..0), text);
         }
         self.settings.notes.sort_by_key(|note| note.place);
         self.settings.keymap = keymap;
@@ -253,6 +293,22 @@ mod tests {
                 "keys.toml:6:9: `nokey` of `build` is no key: j, G, space, ctrl-d, alt-x, f5, pgdn",
                 "keys.toml:7:1: [services] has no action `help`; it belongs to [everywhere]",
                 "keys.toml:8:2: there is no `logs`; did you mean `log`?",
+            ]
+        );
+    }
+
+    #[test]
+    fn commands_of_the_project_have_keys_and_win() {
+        let settings = parse("[commands]\nmigrate = \"f9\"\nseed = [\"ctrl-s\", \"R\"]\nbad = 1\nworse = \"f9\"\n");
+        let command = |key: &str| settings.keymap.command(Key::parse(key).unwrap()).map(str::to_owned);
+        assert_eq!([command("f9"), command("R"), command("r")], [Some("migrate".into()), Some("seed".into()), None]);
+        assert_eq!(settings.keymap.keys_of_command("migrate"), [Key::parse("f9").unwrap()]);
+        assert_eq!(
+            told(&settings.problems),
+            [
+                "keys.toml:3:19: `R` means the command `seed`, and `raw` [problems] no more",
+                "keys.toml:4:7: `bad` takes a key, or a list of keys: [\"r\", \"f5\"]",
+                "keys.toml:5:9: `f9` means both the commands `migrate` and `worse`, and does the first",
             ]
         );
     }
