@@ -140,8 +140,8 @@ pub(super) fn close(model: &mut Model, leave: bool) -> Vec<Cmd> {
         && let Some(cmds) = log::close(model)
     {
         return cmds;
-    } else if leave && model.focus == Pane::Logs && model.log.opened.take().is_some() {
-    } else if problems::close(model) {
+    } else if leave && model.focus == Pane::Logs && model.log.opened.take().is_some() || problems::close(model) {
+        // It is closed by having been asked.
     } else if model.zoom {
         model.zoom = false;
     } else if !leave && !model.marks.is_empty() {
