@@ -61,12 +61,15 @@ fn given_back(fleet: &Fleet, screen: &Tmux) {
     assert!(!shown.contains("200~"), "{shown}");
 }
 
+/// What is done to leave, and its name.
+type Way<'a> = (&'static str, &'a dyn Fn(&Tmux));
+
 #[test]
 fn every_way_out_gives_the_terminal_back() {
     let fleet = fleet();
     fleet.orchestra(&["start"]).ok();
     let before = fleet.pids();
-    let ways: [(&str, &dyn Fn(&Tmux)); 7] = [
+    let ways: [Way<'_>; 7] = [
         ("q", &|screen| screen.press(&["q"])),
         ("Ctrl-C", &|screen| screen.press(&["C-c"])),
         (":q", &|screen| {
@@ -126,7 +129,7 @@ fn a_suspended_dashboard_leaves_the_shell_to_people_and_comes_back() {
     eventually("the terminal is as it was", || read("after"));
     assert_eq!((read("between0"), read("between1")), (read("before"), read("before")));
     assert_eq!(read("after"), read("before"));
-    assert!(pids(&fleet).is_empty());
+    eventually("the dashboard ends", || pids(&fleet).is_empty().then_some(()));
 }
 
 #[test]

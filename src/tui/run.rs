@@ -1,22 +1,22 @@
 //! The one loop: messages in, commands out, frames to the terminal. Nothing else touches the terminal.
 
+mod guests;
+
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{Event, KeyEventKind, MouseButton, MouseEventKind};
 use futures_util::FutureExt;
-use nix::sys::signal::{Signal, raise};
+use nix::sys::signal::Signal;
 use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::bytes::Input;
 use super::custom::Commands;
-use super::editor::Screen;
 use super::errands::{self, Coroner};
 use super::fleet::Tone;
 use super::hands;
@@ -25,7 +25,6 @@ use super::keys::Key;
 use super::log::{LogCmd, Name, pattern};
 use super::model::{Model, Pane};
 use super::msg::{Cmd, Msg};
-use super::problems::Place;
 use super::remote::Remote;
 use super::runner::Runner;
 use super::settings::{self, Settings};
@@ -39,7 +38,6 @@ use crate::error::Error;
 use crate::logs::index::{Anchor, Direction, Found, Index, Levels, Position, Rates};
 use crate::project::Project;
 use crate::sys::home::Home;
-use crate::sys::terminal::{is_ours, keep_away};
 
 /// Between two frames that no key asked for: at most 30 a second.
 const FRAME: Duration = Duration::from_millis(33);
@@ -441,82 +439,6 @@ impl Loop {
             let settings = settings::load(&file);
             Msg::Keys(settings.problems, settings.notes)
         });
-    }
-
-    fn ask_background(&mut self, terminal: &mut Terminal) -> io::Result<()> {
-        if self.answers {
-            self.asked = Some(Instant::now());
-            terminal.ask_background()?;
-        }
-        Ok(())
-    }
-
-    /// Stops this process, and only it, until somebody continues it; where nobody could, the system does not stop it.
-    fn suspend(&mut self, terminal: &mut Terminal, input: &mut Option<Keyboard>) -> io::Result<()> {
-        *input = None;
-        if !std::mem::replace(&mut self.away, true) {
-            terminal.leave()?;
-        }
-        raise(Signal::SIGTSTP)?;
-        self.come_back(terminal, input)
-    }
-
-    /// Takes the terminal again, if it is ours to take: whoever was continued in the background has to wait.
-    fn come_back(&mut self, terminal: &mut Terminal, input: &mut Option<Keyboard>) -> io::Result<()> {
-        if !is_ours(io::stdin()) {
-            return Ok(());
-        }
-        terminal.enter()?;
-        self.away = false;
-        *input = Some(Keyboard::new()?);
-        self.model.size = terminal.size()?;
-        self.dirty = true;
-        Ok(())
-    }
-
-    /// Gives terminal and keys away while `meanwhile` lasts.
-    fn away<T>(
-        &mut self,
-        terminal: &mut Terminal,
-        input: &mut Option<Keyboard>,
-        meanwhile: impl FnOnce() -> T,
-    ) -> io::Result<T> {
-        // Dropped first: it would take keys from whoever has the terminal.
-        *input = None;
-        terminal.leave()?;
-        let done = meanwhile();
-        self.lent = Some(Instant::now());
-        self.come_back(terminal, input)?;
-        Ok(done)
-    }
-
-    fn edit(&mut self, place: &Place, terminal: &mut Terminal, input: &mut Option<Keyboard>) -> io::Result<()> {
-        let open = match hands::edit(self.remote.root(), place) {
-            Ok(open) => open,
-            Err(error) => {
-                self.model.toast(Tone::Bad, error);
-                return Ok(());
-            }
-        };
-        let Some((program, arguments)) = open.argv.split_first() else { return Ok(()) };
-        let mut command = Command::new(program);
-        command.args(arguments).current_dir(self.remote.root());
-        let name = program.to_string_lossy();
-        let failed = match open.screen {
-            Screen::Window => {
-                keep_away(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()));
-                // Forgotten, but not as a zombie: the runtime takes notice of its end.
-                tokio::process::Command::from(command).spawn().err().map(|error| error.to_string())
-            }
-            Screen::Terminal => match self.away(terminal, input, || command.status())? {
-                Ok(status) => (!status.success()).then(|| status.to_string()),
-                Err(error) => Some(error.to_string()),
-            },
-        };
-        if let Some(error) = failed {
-            self.model.toast(Tone::Bad, format!("`{name}`: {error}; $ORCHESTRA_EDITOR names another"));
-        }
-        Ok(())
     }
 }
 

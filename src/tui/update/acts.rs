@@ -141,7 +141,7 @@ pub(super) fn close(model: &mut Model, leave: bool) -> Vec<Cmd> {
     {
         return cmds;
     } else if leave && model.focus == Pane::Logs && model.log.opened.take().is_some() || problems::close(model) {
-        // Closing it was all.
+        // It is closed by having been asked.
     } else if model.zoom {
         model.zoom = false;
     } else if !leave && !model.marks.is_empty() {
