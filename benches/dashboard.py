@@ -696,7 +696,7 @@ def main():
     built = tempfile.mkdtemp(prefix="orchestra-bench-load-")
     try:
         program = os.path.join(built, "load")
-        subprocess.run(["go", "build", "-buildvcs=false", "-o", program, "."], cwd=os.path.join(ROOT, "benches/load"), check=True)
+        subprocess.run(["go", "build", "-buildvcs=false", "-o", program, "."], cwd=os.path.join(ROOT, "benches/logger"), check=True)
         bench = Bench(options, orchestra, program, found, say)
         head(say, orchestra, found, options)
         everyone = [(Ours, orchestra)] if "ours" in only else []

@@ -31,4 +31,7 @@ mod rerun;
 mod shim;
 mod support;
 mod terminal;
+mod terminal_editor;
+mod terminal_slow;
+mod terminal_theme;
 mod vendors;

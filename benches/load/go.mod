@@ -1,3 +1,3 @@
-module orchestra.example/load
+module example.com/load
 
 go 1.22

@@ -1,117 +1,178 @@
-// Load writes numbered log lines at a rate that can be changed while it runs, as a Go service would; makes logs of many lines; and counts what became of them.
+// Load is the service that every manager of benches/run runs, in one of several moods. It says by datagrams to the bench what it does, so that the
+// clock is the bench's and no manager's:
 //
-//	load                                  writes lines; LOAD_DIR, LOAD_NAME and LOAD_OF say where the rate stands, who it is, and of how many
-//	load -make LOGS -lines N -of SERVICES [-ending SECONDS]   writes segments as orchestra's shims do
-//	load -check LOGS                      prints what is in all segments, as JSON
+//	serves NAME PID      it listens (where it has a port), or is there
+//	wrote NAME PID N     it has written N lines, and no more will come
+//	ends NAME PID        it was told to end, and does
+//
+// Usage: load MOOD [-name NAME] [-socket PATH] [-port PORT] …; with less than two arguments all are read from the file `args` of the working directory, so that
+// a manager can execute the program itself, without a shell between. `load check` reads what a manager kept of what `flood` wrote.
 package main
 
 import (
+	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"os"
+	"os/exec"
 	"os/signal"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 )
 
-const (
-	// Lines that are due are written so often.
-	tick = 2 * time.Millisecond
-	// While the rate is 0 it is looked at so often: a service that does nothing takes no processor time.
-	rest = 250 * time.Millisecond
-	// At most so many bytes at once, as a buffered logger would.
-	most = 32 << 10
-)
+type load struct {
+	mood, name, socket, port string
+	notify                   int
+	lines, size, rate        int
+	block, open, exit, fork  bool
+	after, drain             time.Duration
+	terms                    chan os.Signal
+	conn                     net.Conn
+	listener                 net.Listener
+}
+
+var moods = map[string]func(*load) int{
+	"steady":   (*load).steady,   // listens, and is idle
+	"flood":    (*load).flood,    // writes numbered lines as fast as it can
+	"tick":     (*load).tick,     // writes so many numbered lines a second
+	"stubborn": (*load).stubborn, // does not care for SIGTERM
+	"chatty":   (*load).chatty,   // writes numbered lines while it is stopped
+	"crashy":   (*load).crashy,   // fails after a while
+	"drain":    (*load).slow,     // takes its time to stop, and listens until then
+	"forker":   (*load).forker,   // has a child in a session of its own
+}
 
 func main() {
-	makes := flag.String("make", "", "write segments into this folder of logs")
-	checks := flag.String("check", "", "count what is in this folder of logs")
-	lines := flag.Int("lines", 1_000_000, "with -make: so many")
-	of := flag.Int("of", 10, "with -make: so many services")
-	ending := flag.Int("ending", 60, "with -make: the last line is so many seconds old")
-	flag.Parse()
-	var err error
-	switch {
-	case *makes != "":
-		err = write(*makes, *lines, *of, time.Now().Add(-time.Duration(*ending)*time.Second))
-	case *checks != "":
-		err = check(*checks)
-	default:
-		err = serve()
+	args := os.Args[1:]
+	if len(args) > 0 && args[0] == "check" {
+		os.Exit(check(args[1:]))
 	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "error:", err)
-		os.Exit(1)
+	// s6 gives the service's name as the one argument.
+	if len(args) < 2 {
+		text, err := os.ReadFile("args")
+		if err != nil {
+			fail(err)
+		}
+		args = strings.Fields(string(text))
+	}
+	if len(args) == 0 || moods[args[0]] == nil {
+		fail(fmt.Errorf("no mood among the arguments %q", args))
+	}
+	l := parse(args)
+	l.terms = make(chan os.Signal, 1)
+	signal.Notify(l.terms, syscall.SIGTERM, syscall.SIGINT)
+	if err := l.begin(); err != nil {
+		fail(err)
+	}
+	os.Exit(moods[l.mood](l))
+}
+
+func parse(args []string) *load {
+	l := &load{mood: args[0]}
+	flags := flag.NewFlagSet(args[0], flag.ExitOnError)
+	flags.StringVar(&l.name, "name", "load", "as the bench knows it")
+	flags.StringVar(&l.socket, "socket", "", "where the bench listens for datagrams")
+	flags.StringVar(&l.port, "port", "", "listens there")
+	flags.IntVar(&l.notify, "ready", 0, "descriptor that is told of readiness (s6)")
+	flags.IntVar(&l.lines, "lines", 0, "lines to be written")
+	flags.IntVar(&l.size, "size", 120, "bytes of a line, its end included")
+	flags.IntVar(&l.rate, "rate", 1000, "lines a second")
+	flags.BoolVar(&l.block, "block", false, "writes blocks of 64 KiB instead of lines")
+	flags.BoolVar(&l.open, "open", false, "the last line has no end")
+	flags.BoolVar(&l.exit, "exit", false, "ends when it has written")
+	flags.BoolVar(&l.fork, "child", false, "is the child of a forker")
+	flags.DurationVar(&l.after, "after", 0, "waits so long first")
+	flags.DurationVar(&l.drain, "drain", 4*time.Second, "takes so long to stop")
+	flags.Parse(args[1:])
+	return l
+}
+
+// Listens, connects to the bench, and says that it serves.
+func (l *load) begin() error {
+	if l.port != "" {
+		// A second copy that should not be must be able to serve as well, or it could not be counted.
+		share := func(_, _ string, conn syscall.RawConn) (err error) {
+			lost := conn.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, 15 /* SO_REUSEPORT */, 1) })
+			return errors.Join(err, lost)
+		}
+		listener, err := (&net.ListenConfig{Control: share}).Listen(context.Background(), "tcp", "127.0.0.1:"+l.port)
+		if err != nil {
+			return err
+		}
+		l.listener = listener
+	}
+	if l.socket != "" {
+		conn, err := net.Dial("unixgram", l.socket)
+		if err != nil {
+			return err
+		}
+		l.conn = conn
+	}
+	l.say("serves", -1)
+	if l.notify > 0 {
+		file := os.NewFile(uintptr(l.notify), "ready")
+		file.WriteString("\n")
+		file.Close()
+	}
+	return nil
+}
+
+func (l *load) say(word string, n int) {
+	if l.conn == nil {
+		return
+	}
+	if n < 0 {
+		fmt.Fprintf(l.conn, "%s %s %d", word, l.name, os.Getpid())
+	} else {
+		fmt.Fprintf(l.conn, "%s %s %d %d", word, l.name, os.Getpid(), n)
 	}
 }
 
-// A line by the text handler of slog and one by zap, in turns; one in a hundred is an error. About 122 bytes with their newline.
-func line(to []byte, name, stamp string, seconds float64, n uint64) []byte {
-	level, short, message := "INFO", "info", "order created"
-	if n%100 == 7 {
-		level, short, message = "ERROR", "error", "card declined"
-	}
-	trace := n * 2654435761 & 0xffff
-	if n%2 == 0 {
-		return fmt.Appendf(to, "time=%s level=%s msg=\"%s\" svc=%s n=%010d trace=%08x took=12ms user=41 total=1999\n", stamp, level, message, name, n, trace)
-	}
-	return fmt.Appendf(to, "{\"level\":\"%s\",\"ts\":%.3f,\"msg\":\"%s\",\"svc\":\"%s\",\"n\":\"%010d\",\"trace\":\"%08x\",\"user\":41}\n", short, seconds, message, name, n, trace)
+// Waits until it is told to end.
+func (l *load) rest() int {
+	<-l.terms
+	l.say("ends", -1)
+	return 0
 }
 
-func serve() error {
-	dir, name := os.Getenv("LOAD_DIR"), os.Getenv("LOAD_NAME")
-	of, err := strconv.ParseFloat(os.Getenv("LOAD_OF"), 64)
-	if err != nil {
-		return fmt.Errorf("LOAD_OF: %w", err)
+func (l *load) steady() int { return l.rest() }
+
+func (l *load) stubborn() int {
+	for range l.terms {
+		l.say("ends", -1)
 	}
-	count, err := os.Create(filepath.Join(dir, name+".count"))
-	if err != nil {
-		return err
-	}
-	ends := make(chan os.Signal, 1)
-	signal.Notify(ends, syscall.SIGTERM, syscall.SIGINT)
-	var n uint64
-	var rate, due float64
-	last, looked := time.Now(), time.Time{}
-	buffer := make([]byte, 0, most+256)
-	for {
-		pause := tick
-		if rate == 0 {
-			pause = rest
-		}
-		select {
-		case <-ends:
-			return nil
-		case <-time.After(pause):
-		}
-		now := time.Now()
-		if now.Sub(looked) > 20*time.Millisecond {
-			looked = now
-			if text, err := os.ReadFile(filepath.Join(dir, "rate")); err == nil {
-				rate, _ = strconv.ParseFloat(strings.TrimSpace(string(text)), 64)
-			}
-		}
-		// What could not be written within a second is not owed: the rate that is reached is counted.
-		due = min(due+rate/of*now.Sub(last).Seconds(), max(rate/of, 1))
-		last = now
-		stamp, seconds := now.UTC().Format("2006-01-02T15:04:05.000Z"), float64(now.UnixMilli())/1000
-		for due >= 1 {
-			buffer = buffer[:0]
-			from := n
-			for due >= 1 && len(buffer) < most {
-				buffer = line(buffer, name, stamp, seconds, n)
-				n++
-				due--
-			}
-			if _, err := os.Stdout.Write(buffer); err != nil {
-				return fmt.Errorf("after %d lines: %w", from, err)
-			}
-			if _, err := count.WriteAt(fmt.Appendf(nil, "%020d", n), 0); err != nil {
-				return err
-			}
+	return 0
+}
+
+func (l *load) crashy() int {
+	time.Sleep(l.after)
+	fmt.Println("panic: it had to be")
+	return 1
+}
+
+func (l *load) slow() int {
+	<-l.terms
+	l.say("ends", -1)
+	time.Sleep(l.drain)
+	return 0
+}
+
+// The child says that it serves under the name NAME-child, and outlives whoever does not look for it.
+func (l *load) forker() int {
+	if !l.fork {
+		child := exec.Command("/proc/self/exe", "forker", "-child", "-name", l.name+"-child", "-socket", l.socket)
+		child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if err := child.Start(); err != nil {
+			fail(err)
 		}
 	}
+	return l.rest()
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, "load:", err)
+	os.Exit(2)
 }

@@ -22,6 +22,7 @@ use crate::error::{Error, Kind};
 use crate::project::Project;
 use crate::sys::home::Home;
 use crate::sys::os;
+use crate::sys::terminal::keep_away;
 
 /// Between two looks at what runs, when nothing is told.
 const LOOK: Duration = Duration::from_secs(1);
@@ -157,13 +158,10 @@ impl Remote {
     /// Opens a page in the browser.
     pub fn open_url(&self, url: &str) {
         let program = os::BROWSER;
-        let started = Command::new(program)
-            .arg(url)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn();
+        let mut command = Command::new(program);
+        command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        keep_away(command.as_std_mut());
+        let started = command.spawn();
         let said = match started {
             Ok(_) => Msg::Say(Tone::Good, format!("opened {url}")),
             Err(error) => {
