@@ -166,6 +166,10 @@ class Ours:
             yield ESC, {"help": lambda screen: " Keys: " not in screen.line(4)}
 
     def leave(self, terminal):
+        # Help may be open: the first key closes it.
+        if terminal.child.poll() is None:
+            terminal.press(ESC)
+            time.sleep(0.2)
         return terminal.close("q")
 
 

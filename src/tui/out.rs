@@ -21,6 +21,8 @@ const WAITING: usize = 16;
 const PIECE: usize = 4096;
 /// A terminal that takes nothing is asked again so often, because one that was emptied by somebody else does not tell.
 const LOOK: Duration = Duration::from_millis(100);
+/// A write that takes longer waits for the terminal.
+const STUCK: Duration = Duration::from_millis(20);
 /// So long a terminal has to take what is left when it is given back.
 const LAST: Duration = Duration::from_secs(1);
 
@@ -157,19 +159,21 @@ impl Writer {
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<Written> {
-        let mut full = None;
-        for (number, piece) in bytes.chunks(PIECE).enumerate() {
-            if !self.takes(Duration::ZERO) {
-                full.get_or_insert((bytes.len() - number * PIECE, Instant::now()));
-                while self.open.load(Ordering::SeqCst) && !self.takes(LOOK) {}
-            }
+        let mut blocked = None;
+        for piece in bytes.chunks(PIECE) {
+            let begin = Instant::now();
+            let takes = self.takes(Duration::ZERO);
+            while !takes && self.open.load(Ordering::SeqCst) && !self.takes(LOOK) {}
             if self.open.load(Ordering::SeqCst) {
                 self.file.write_all(piece)?;
             }
+            // It may have had room for a part of it only.
+            let took = begin.elapsed();
+            if !takes || took > STUCK {
+                blocked = Some(blocked.unwrap_or_default() + took);
+            }
         }
-        let at = Instant::now();
-        let blocked = full.map(|(bytes, since)| (bytes, at.duration_since(since)));
-        Ok(Written { at, bytes: bytes.len(), blocked })
+        Ok(Written { at: Instant::now(), bytes: bytes.len(), blocked })
     }
 
     /// Whether the terminal takes more, within a while. Where nobody can say, it does.

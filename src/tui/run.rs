@@ -237,7 +237,7 @@ impl Loop {
                     self.coroner.look(&self.remote, &self.index, now());
                     self.message(Msg::Tick(now()))
                 }
-                () = terminal.written(), if !terminal.is_free() => Vec::new(),
+                () = terminal.written(), if self.dirty && frame.is_none() => Vec::new(),
                 () = sleep_until(frame.unwrap_or_else(far)), if frame.is_some() => {
                     self.show(terminal)?;
                     Vec::new()
