@@ -8,6 +8,7 @@ pub mod fleet;
 pub mod fuzzy;
 pub mod graph;
 pub mod hands;
+pub mod history;
 pub mod input;
 pub mod keymap;
 pub mod keys;

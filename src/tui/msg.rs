@@ -71,6 +71,10 @@ pub enum Cmd {
     Needs(Vec<String>),
     /// Open a place in the editor.
     Edit(Place),
+    /// Open the file that describes a service.
+    EditConfig(String),
+    /// Copy a text.
+    CopyText(String),
     /// Run the tests of these services.
     Test(Vec<String>),
     /// Open a page in the browser.

@@ -34,6 +34,7 @@ use crate::error::Error;
 use crate::logs::index::{Anchor, Direction, Found, Index, Levels, Position, Rates};
 use crate::project::Project;
 use crate::sys::home::Home;
+use crate::sys::machine::machine;
 
 /// Between two frames that no key asked for: at most 30 a second.
 const FRAME: Duration = Duration::from_millis(33);
@@ -91,6 +92,7 @@ fn settle(model: &mut Model, settings: &Settings, depth: Depth) {
     let theme = settings.theme.as_deref().unwrap_or("terminal");
     model.theme = Theme::named(theme, depth).unwrap_or_default();
     model.keymap = Arc::new(settings.keymap.clone());
+    model.cores = machine().cores;
     (model.ascii, model.mouse) = (settings.ascii, !settings.no_mouse);
     for problem in &settings.problems {
         model.event(Tone::Bad, problem.clone());
@@ -154,7 +156,8 @@ impl Loop {
                 _ = tick.tick() => {
                     // The present second is not over.
                     let last = |rates: &Rates| rates.lines.iter().rev().nth(1).copied();
-                    self.model.log.rate = self.index.rates().iter().filter_map(last).sum();
+                    self.model.log.rates = self.index.rates().iter().map(|rates| last(rates).unwrap_or(0)).collect();
+                    self.model.log.rate = self.model.log.rates.iter().sum();
                     self.message(Msg::Tick(now()))
                 }
                 () = sleep_until(frame.unwrap_or_else(far)), if frame.is_some() => {
@@ -313,6 +316,14 @@ impl Loop {
             Cmd::Test(services) => self.remote.test(services),
             Cmd::OpenUrl(url) => self.remote.open_url(&url),
             Cmd::Edit(place) => self.edit(&place, terminal, input)?,
+            Cmd::EditConfig(service) => match self.remote.config(&service) {
+                Some(place) => self.edit(&place, terminal, input)?,
+                None => self.model.toast(Tone::Wait, format!("no file is known that describes {service}")),
+            },
+            Cmd::CopyText(text) => self.work(move |_, _| {
+                let (said, bytes) = hands::copy_text(&text);
+                Msg::Copied(said, bytes)
+            }),
             Cmd::Write(bytes) => terminal.write(&bytes)?,
             Cmd::Log(_) => {}
         }

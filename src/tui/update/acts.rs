@@ -1,12 +1,12 @@
 //! What actions do with services.
 
-use super::{log, moves};
+use super::{log, moves, screens};
 use crate::api::convert::Ask;
 use crate::tui::actions::Action;
 use crate::tui::command::Command;
 use crate::tui::fleet::Tone;
 use crate::tui::log::LogCmd;
-use crate::tui::model::{Detail, Model, Order, Pane, Popup, Screen};
+use crate::tui::model::{Model, Order, Pane, Popup, Screen};
 use crate::tui::msg::Cmd;
 
 /// Carries out what was typed at the palette.
@@ -20,7 +20,7 @@ pub(super) fn run(model: &mut Model, command: Command) -> Vec<Cmd> {
             model.theme = theme;
             Vec::new()
         }
-        Command::Detail(service) => detail(model, &service),
+        Command::Detail(service) => screens::detail(model, &service),
         Command::Export(file) => vec![Cmd::Log(LogCmd::Export(file))],
         Command::Time(us) => vec![Cmd::Log(LogCmd::Time(us))],
         Command::Line(n) => vec![Cmd::Log(LogCmd::Number(n))],
@@ -43,14 +43,8 @@ pub(super) fn test(model: &mut Model, names: Vec<String>) -> Vec<Cmd> {
 }
 
 /// `api` of `api.2`.
-fn service_of(id: &str) -> &str {
+pub(super) fn service_of(id: &str) -> &str {
     id.split_once('.').map_or(id, |(service, _)| service)
-}
-
-pub(super) fn detail(model: &mut Model, service: &str) -> Vec<Cmd> {
-    let service = service_of(service).to_owned();
-    model.screen = Screen::Detail(Box::new(Detail { service: service.clone(), why: None, scroll: 0 }));
-    vec![Cmd::Why(service)]
 }
 
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Cmd> {
@@ -58,6 +52,9 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Cmd> {
         && model.focus == Pane::Logs
         && let Some(cmds) = log::act(model, action)
     {
+        return cmds;
+    }
+    if let Some(cmds) = screens::act(model, action) {
         return cmds;
     }
     match action {
@@ -77,13 +74,10 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Cmd> {
         Action::Watch => return watch(model),
         Action::OpenUrl => return open_url(model),
         Action::Detail => {
-            let target = model.selected().map(|row| row.service);
-            return target.map_or_else(Vec::new, |service| detail(model, &service));
+            let target = model.selected().map(|row| row.id);
+            return target.map_or_else(Vec::new, |id| screens::detail(model, &id));
         }
-        Action::Graph => {
-            model.screen = Screen::Graph;
-            return vec![needs(model)];
-        }
+        Action::Graph => return screens::open_graph(model),
         Action::EditProblem => return edit(model),
         Action::TestAgain => {
             let service = model.problems.selected(model.focus).map(|row| row.service);
@@ -105,7 +99,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Cmd> {
 /// Closes the innermost thing that is open; `leave` at the outermost.
 pub(super) fn close(model: &mut Model, leave: bool) -> Vec<Cmd> {
     if model.screen != Screen::Dashboard {
-        model.screen = Screen::Dashboard;
+        screens::back(model);
     } else if !leave
         && model.focus == Pane::Logs
         && let Some(cmds) = log::close(model)
@@ -201,8 +195,4 @@ fn open_url(model: &mut Model) -> Vec<Cmd> {
             Vec::new()
         }
     }
-}
-
-pub(super) fn needs(model: &Model) -> Cmd {
-    Cmd::Needs(model.fleet.ps.iter().flat_map(|ps| &ps.services).map(|service| service.name.clone()).collect())
 }

@@ -4,6 +4,7 @@ mod acts;
 mod log;
 mod moves;
 mod prompt;
+mod screens;
 
 use super::actions::Action;
 use super::actions::Scope;
@@ -39,7 +40,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
                 model.link = Link::Trouble(trouble.clone());
             }
             model.problems.update(&ps.services);
-            model.fleet.update(*ps);
+            model.fleet.update(*ps, model.now);
             moves::settle(model);
             Vec::new()
         }
@@ -65,7 +66,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
             Vec::new()
         }
         Msg::Needs(needs) => {
-            model.needs = needs;
+            model.graph.take(needs, &model.fleet);
             Vec::new()
         }
         Msg::Tested(service, tests) => {
@@ -98,7 +99,7 @@ fn tick(model: &mut Model, now: i64) -> Vec<Cmd> {
     model.toasts.retain(|toast| toast.until > now);
     match &model.screen {
         Screen::Detail(detail) => vec![Cmd::Why(detail.service.clone())],
-        Screen::Graph => vec![acts::needs(model)],
+        Screen::Graph => screens::ask(model).into_iter().collect(),
         Screen::Dashboard => Vec::new(),
     }
 }
@@ -149,8 +150,8 @@ fn key_pressed(model: &mut Model, key: Key) -> Vec<Cmd> {
     }
     let scope = match model.screen {
         Screen::Dashboard => model.focus.scope(),
-        Screen::Detail(_) => Scope::Services,
-        Screen::Graph => Scope::Move,
+        Screen::Detail(_) => Scope::Detail,
+        Screen::Graph => Scope::Graph,
     };
     match model.keymap.action(scope, key) {
         Some(action) => acts::act(model, action),

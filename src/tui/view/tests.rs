@@ -22,6 +22,8 @@ use crate::tui::testing::{instance, ps, service};
 use crate::tui::theme::{Depth, Theme};
 use crate::tui::update::update;
 
+mod depth;
+
 const NOW: i64 = 1_767_323_105_000_000;
 const SIZES: [(u16, u16); 4] = [(160, 48), (80, 24), (60, 15), (20, 5)];
 
@@ -62,8 +64,14 @@ fn model(size: (u16, u16)) -> Model {
     let problems = vec![problem(41, "undefined: newRepo"), problem(88, "declared and not used: tx")];
     orders.build = Some(wire::Build { state: "failed".into(), id: None, error: None, problems });
     let mut payments = service("payments", &["failed"]);
-    payments.instances[0].last_exit =
-        Some(wire::Exit { code: Some(2), signal: None, reason: "exit".into(), killed: false, at: String::new() });
+    payments.instances[0].last_exit = Some(wire::Exit {
+        code: Some(2),
+        signal: None,
+        reason: "exit".into(),
+        killed: false,
+        ran_ms: None,
+        at: String::new(),
+    });
     payments.instances[0].restarts = 5;
     let mut postgres = service("postgres", &["ready"]);
     postgres.kind = "vendor".into();
@@ -202,7 +210,7 @@ proptest! {
         bytes in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..30),
         name in ".{0,40}",
         size in (1_u16..200, 1_u16..60),
-        typed in "[1-6zwTp&/:?jkGgFvye<>a-c]{0,30}",
+        typed in "[1-6zwTp&/:?jkGgFvye<>a-cDdhlI+\\[\\]]{0,30}",
     ) {
         let mut model = model(size);
         let rows = bytes.iter().zip(1..).map(|(bytes, n)| Row { bytes: bytes.clone(), ..line(n, 0, "", None, Channel::Stdout) });
