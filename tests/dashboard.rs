@@ -116,7 +116,7 @@ fn says_what_a_service_waits_for_and_shows_it_in_depth() {
     let braille = |shown: &str| shown.chars().any(|char| ('\u{2801}'..='\u{28ff}').contains(&char));
     eventually("a chart of its memory", || {
         let shown = screen.screen();
-        (braille(&shown) && shown.contains("5m") && shown.contains("┤")).then_some(())
+        (braille(&shown) && shown.contains("──now") && shown.contains("┤")).then_some(())
     });
     // The end of its run is told with how long that took.
     screen.press(&["r"]);

@@ -1,6 +1,7 @@
 //! Tests of the lists' rows.
 
 use super::*;
+use crate::api::wire::Exit;
 use crate::tui::testing::{instance, ps, service};
 
 fn labels(rows: &[Row]) -> Vec<&str> {

@@ -56,9 +56,7 @@ fn the_chain_ends_at_who_is_to_blame() {
         [
             "`web` is queued: it waits for `api` to be ready, for 15s",
             "  waits for api to be ready: it is queued",
-            "    it waits for `job` to complete",
             "    waits for job to complete: it is queued",
-            "      it waits for `db` to be ready",
             "      waits for db to be ready: it is backoff for 12s",
             "        db.1 exited with 1 and is started again soon",
             "        port 5432 is held by pid 7 (postgres)",

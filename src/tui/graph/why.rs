@@ -87,6 +87,8 @@ impl Chain<'_> {
             }
             if let Some(other) = self.needs.get(&need.service) {
                 let because = other.summary.split_once(": ").map(|(_, because)| because.to_owned());
+                // For whom it waits is said below.
+                let because = because.filter(|text| !text.starts_with("it waits for "));
                 because.into_iter().for_each(|text| self.say(depth + 1, tone, text));
                 self.reasons(other, depth + 1);
             }

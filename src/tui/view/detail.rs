@@ -1,5 +1,6 @@
 //! One service, or one copy of it, in depth: a line of what it is, charts, and all there is to say about it; in two columns where there is room.
 
+mod build;
 mod charts;
 mod facts;
 mod parts;
@@ -16,6 +17,9 @@ use facts::{Facts, Spans};
 
 /// From so many columns on the overview stands in two columns.
 const TWO: u16 = 120;
+
+/// Columns of what is copied.
+const COPIED: usize = 100;
 
 /// Where what stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -127,6 +131,6 @@ pub fn text(model: &Model) -> String {
         let text: String = spans.into_iter().map(|(text, _)| text).collect();
         crate::text::clean(&text).trim_end().to_owned() + "\n"
     };
-    let all = std::iter::once(facts.head()).chain(parts::lines(&facts, detail.part, usize::from(u16::MAX)));
+    let all = std::iter::once(facts.head()).chain(parts::lines(&facts, detail.part, COPIED));
     all.map(line).collect()
 }

@@ -22,6 +22,7 @@ use crate::tui::testing::{instance, ps, service};
 use crate::tui::theme::{Depth, Theme};
 use crate::tui::update::update;
 
+#[cfg(test)]
 mod depth;
 
 const NOW: i64 = 1_767_323_105_000_000;

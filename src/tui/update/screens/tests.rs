@@ -82,7 +82,7 @@ fn parts_follow_each_other() {
     press(&mut model, "]");
     assert_eq!(part(&model), Some(Part::Overview));
     press(&mut model, "<esc>");
-    assert_eq!(press(&mut model, "]"), [], "and elsewhere they only say where they are for");
+    assert_eq!(press(&mut model, ":next-part<enter>"), [], "and elsewhere they only say where they are for");
     assert!(model.toasts.back().is_some_and(|toast| toast.text.contains("detail")));
 }
 

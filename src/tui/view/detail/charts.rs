@@ -33,18 +33,18 @@ impl Series {
         (bars(&self.seconds, second, per, n), per * n)
     }
 
-    /// `now 34  avg 22  max 171`
+    /// `now 34 avg 22 max 171 of 200`: the last is its limit.
     fn words(&self, write: fn(f64) -> String) -> String {
         let lately = || self.seconds[self.seconds.len().saturating_sub(SHOWN)..].iter().flatten().copied();
         let n = lately().count();
         let now = self.now.map_or_else(|| "-".to_owned(), write);
-        let limit = self.limit.map_or_else(String::new, |limit| format!("  limit {}", write(limit)));
+        let limit = self.limit.map_or_else(String::new, |limit| format!(" of {}", write(limit)));
         match n {
             0 => format!("now {now}{limit}"),
             n => {
                 let mean = lately().sum::<f64>() / n as f64;
                 let most = lately().fold(0.0, f64::max);
-                format!("now {now}  avg {}  max {}{limit}", write(mean), write(most))
+                format!("now {now} avg {} max {}{limit}", write(mean), write(most))
             }
         }
     }
