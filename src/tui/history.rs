@@ -23,6 +23,9 @@ struct Packed {
     memory: u32,
 }
 
+/// An answer may be late: so many seconds in which nobody looked are filled with what was seen after them.
+const LATE: i64 = 10;
+
 const NOTHING: Packed = Packed { cpu: f32::NAN, memory: 0 };
 
 /// The last minutes of one copy.
@@ -35,7 +38,7 @@ pub struct History {
 }
 
 impl History {
-    /// Keeps what was seen in a second. A second time it replaces what was seen before; seconds in which nobody looked are empty.
+    /// Keeps what was seen in a second. A second time it replaces what was seen before.
     pub fn add(&mut self, second: i64, sample: Option<Sample>) {
         let packed = sample.map_or(NOTHING, |sample| Packed {
             cpu: sample.cpu as f32,
@@ -48,7 +51,8 @@ impl History {
             0 => drop(self.samples.pop_back()),
             1.. => {
                 let missed = usize::try_from(passed - 1).unwrap_or(SECONDS).min(SECONDS);
-                self.samples.extend(std::iter::repeat_n(NOTHING, missed));
+                let between = if passed <= LATE { packed } else { NOTHING };
+                self.samples.extend(std::iter::repeat_n(between, missed));
             }
             ..0 => {}
         }
@@ -100,19 +104,22 @@ mod tests {
     }
 
     #[test]
-    fn seconds_that_nobody_saw_are_empty() {
+    fn a_late_answer_leaves_no_gap_and_a_long_absence_does() {
         let mut history = History::default();
         history.add(100, sample(1.0));
         history.add(100, sample(2.0));
         history.add(103, sample(3.0));
         history.add(104, None);
-        let cpu = |now, n| -> Vec<Option<f64>> {
+        let cpu = |history: &History, now, n| -> Vec<Option<f64>> {
             history.seconds(now, n).iter().map(|sample| sample.map(|sample| sample.cpu)).collect()
         };
-        assert_eq!(cpu(104, 6), [None, Some(2.0), None, None, Some(3.0), None]);
-        assert_eq!(cpu(106, 4), [Some(3.0), None, None, None]);
+        assert_eq!(cpu(&history, 104, 6), [None, Some(2.0), Some(3.0), Some(3.0), Some(3.0), None]);
+        assert_eq!(cpu(&history, 106, 4), [Some(3.0), None, None, None]);
         assert_eq!(history.seconds(103, 1)[0].unwrap().memory, 4096);
-        assert_eq!(cpu(i64::MIN, 2), [None, None]);
+        assert_eq!(cpu(&history, i64::MIN, 2), [None, None]);
+        history.add(120, sample(5.0));
+        assert_eq!(cpu(&history, 120, 3), [None, None, Some(5.0)]);
+        assert_eq!(cpu(&history, 104, 2), [Some(3.0), None]);
     }
 
     #[test]

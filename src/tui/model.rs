@@ -6,12 +6,13 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::actions::{Action, Scope};
+use super::custom::Runs;
 use super::fleet::{Fleet, Row, Sort, Tone};
 use super::graph::GraphPane;
 use super::input::{History, Input};
 use super::keymap::Keymap;
 use super::log::LogPane;
-use super::problems::Problems;
+use super::problems::{Listed, Problems};
 use super::theme::Theme;
 use crate::api::convert::Ask;
 use crate::api::wire::Why;
@@ -138,6 +139,15 @@ pub enum Popup {
         question: String,
         /// What is done.
         order: Order,
+    },
+    /// Leaving ends a command; `y` does it.
+    Leave(String),
+    /// What a command of the project prints.
+    Output {
+        /// Its number.
+        run: u64,
+        /// So many lines from the newest; 0 stays with it.
+        up: usize,
     },
 }
 
@@ -325,6 +335,8 @@ pub struct Model {
     pub log: LogPane,
     /// What compilers and tests said.
     pub problems: Problems,
+    /// Commands of the project, and what they printed.
+    pub runs: Runs,
     /// Who depends on whom.
     pub graph: GraphPane,
     /// Cores of this machine; 0 where nobody counted them.
@@ -371,6 +383,7 @@ impl Model {
             events_up: 0,
             log: LogPane::default(),
             problems: Problems::default(),
+            runs: Runs::default(),
             graph: GraphPane::default(),
             cores: 0,
             keymap: Arc::default(),
@@ -386,6 +399,18 @@ impl Model {
         let rows = area.height.saturating_sub(1);
         let rows = if self.log.opened.is_some() { rows - (rows / 2).max(3).min(rows) } else { rows };
         self.log.size = (area.width, rows);
+    }
+
+    /// The list of problems or tests that has the focus: both together where they have the screen alone.
+    pub fn listed(&self) -> Option<Listed> {
+        if !matches!(self.focus, Pane::Problems | Pane::Tests) || self.screen != Screen::Dashboard {
+            return None;
+        }
+        Some(match self.focus {
+            _ if self.zoom || super::view::layout::is_narrow(self.size) => Listed::Whole,
+            Pane::Tests => Listed::Tests,
+            _ => Listed::Problems,
+        })
     }
 
     /// The rows of the services, or of the vendors.

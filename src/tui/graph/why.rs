@@ -65,8 +65,7 @@ impl Chain<'_> {
 
     /// What it said beside its summary.
     fn reasons(&mut self, told: &Told, depth: usize) {
-        // The summary often ends with the first of them.
-        let news = told.reasons.iter().filter(|reason| !told.summary.contains(reason.as_str()));
+        let news = told.reasons.iter().filter(|reason| is_news(&told.summary, reason));
         for text in news.chain(&told.holders).cloned().collect::<Vec<_>>() {
             self.say(depth, Tone::Wait, text);
         }
@@ -116,6 +115,12 @@ impl Chain<'_> {
         let span = u64::try_from(self.now.saturating_sub(since.min()?)).unwrap_or(0);
         Some(text::age(Duration::from_micros(span)))
     }
+}
+
+/// Whether a reason says more than the summary, which often ends with the first of them, with or without the name of the copy.
+pub fn is_news(summary: &str, reason: &str) -> bool {
+    let bare = reason.split_once(": ").map_or(reason, |(_, bare)| bare);
+    !summary.contains(reason) && !summary.contains(bare)
 }
 
 fn micros(time: &str) -> Option<i64> {

@@ -1,8 +1,10 @@
 //! What every message changes, and what is to be done for it. Pure: no clock, no terminal, no socket.
 
 mod acts;
+mod custom;
 mod log;
 mod moves;
+mod problems;
 mod prompt;
 mod screens;
 
@@ -17,6 +19,12 @@ use crate::api::wire::Progress;
 
 /// Changes the model.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
+    let mut cmds = change(model, msg);
+    cmds.extend(problems::wishes(model));
+    cmds
+}
+
+fn change(model: &mut Model, msg: Msg) -> Vec<Cmd> {
     match msg {
         Msg::Key(key) => key_pressed(model, key),
         Msg::Paste(text) => {
@@ -39,7 +47,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
             if let Some(trouble) = &ps.supervisor.trouble {
                 model.link = Link::Trouble(trouble.clone());
             }
-            model.problems.update(&ps.services);
+            model.problems.update(&ps.services, model.now);
             model.fleet.update(*ps, model.now);
             moves::settle(model);
             Vec::new()
@@ -67,6 +75,15 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
         }
         Msg::Needs(needs) => {
             model.graph.take(needs, &model.fleet);
+            Vec::new()
+        }
+        Msg::Problem(msg) => {
+            let services = model.fleet.ps.as_ref().map_or(&[][..], |ps| &ps.services);
+            model.problems.answered(msg, services, model.now);
+            Vec::new()
+        }
+        Msg::Run(msg) => {
+            custom::told(model, msg);
             Vec::new()
         }
         Msg::Tested(service, tests) => {
@@ -97,6 +114,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
 fn tick(model: &mut Model, now: i64) -> Vec<Cmd> {
     model.now = now;
     model.toasts.retain(|toast| toast.until > now);
+    model.problems.refresh();
     match &model.screen {
         Screen::Detail(detail) => vec![Cmd::Why(detail.service.clone())],
         Screen::Graph => screens::ask(model).into_iter().collect(),
@@ -106,16 +124,16 @@ fn tick(model: &mut Model, now: i64) -> Vec<Cmd> {
 
 fn tested(model: &mut Model, service: &str, tests: Tests) {
     if !tests.running {
-        let failed = tests.failed.len();
+        let failed = tests.failed();
         let (tone, text) = match &tests.error {
             Some(error) => (Tone::Bad, format!("tests of {service}: {error}")),
             None if failed > 0 => (Tone::Bad, format!("tests of {service}: {failed} failed")),
-            None => (Tone::Good, format!("tests of {service}: {} passed", tests.passed)),
+            None => (Tone::Good, format!("tests of {service}: {} passed", tests.passed())),
         };
         model.event(tone, text.clone());
         model.toast(tone, text);
     }
-    model.problems.tested(service, tests);
+    model.problems.tested(service, tests, model.now);
 }
 
 fn told(model: &mut Model, progress: &Progress) -> Vec<Cmd> {
@@ -147,6 +165,9 @@ fn key_pressed(model: &mut Model, key: Key) -> Vec<Cmd> {
     if let Some(what) = model.log.letter.take() {
         log::letter(model, what, key);
         return Vec::new();
+    }
+    if let Some(name) = model.keymap.command(key).map(str::to_owned) {
+        return custom::start(model, &name);
     }
     let scope = match model.screen {
         Screen::Dashboard => model.focus.scope(),

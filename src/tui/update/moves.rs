@@ -37,10 +37,6 @@ pub(super) fn here(model: &mut Model, action: Action) {
             model.sort = model.sort.next();
             settle(model);
         }
-        Action::NextProblem => step(model, 1),
-        Action::PreviousProblem => step(model, -1),
-        Action::Failing => model.problems.all = !model.problems.all,
-        Action::Dismiss => model.problems.dismiss(model.focus),
         Action::Fold => fold(model),
         Action::Mark => mark(model),
         Action::MarkAll => mark_all(model),
@@ -82,8 +78,8 @@ pub(super) fn go(model: &mut Model, to: impl Fn(usize, usize) -> usize) {
         let by = to(MIDDLE, 2 * MIDDLE) as isize - MIDDLE as isize;
         return screens::go(model, Way::Down(by));
     }
-    if matches!(model.focus, Pane::Problems | Pane::Tests) {
-        return model.problems.go(model.focus, to);
+    if let Some(listed) = model.listed() {
+        return model.problems.go(listed, to);
     }
     if model.focus == Pane::Events {
         let len = model.events.len();

@@ -7,6 +7,7 @@ use crate::tui::graph::{Form, Light, scene};
 use crate::tui::log::LogCmd;
 use crate::tui::model::{Detail, Model, Pane, Part, Screen};
 use crate::tui::msg::Cmd;
+use crate::tui::problems::{Listed, Row};
 use crate::tui::view;
 
 /// Does what an action means on these screens; `None` where it means what it means anywhere.
@@ -76,10 +77,16 @@ fn only_logs(model: &mut Model, subject: String) -> Cmd {
 /// To the first line of its service among the problems, or among the tests.
 fn go_problem(model: &mut Model) {
     let Some(service) = model.subject().map(|id| acts::service_of(id).to_owned()) else { return };
-    for pane in [Pane::Problems, Pane::Tests] {
-        if let Some(at) = model.problems.rows(pane).iter().position(|row| row.service == service) {
+    for (pane, listed) in [(Pane::Problems, Listed::Problems), (Pane::Tests, Listed::Tests)] {
+        let is_it = |row: &Row| row.group.service == service && row.group.fails();
+        if let Some(at) = model.problems.rows(listed).iter().position(is_it) {
             (model.screen, model.focus) = (Screen::Dashboard, pane);
-            return model.problems.go(pane, |_, _| at);
+            model.problems.go(listed, |_, _| at);
+            // On a narrow terminal both lists are one.
+            if let Some(row) = model.problems.selected(listed) {
+                model.problems.show(&row, pane);
+            }
+            return;
         }
     }
     model.toast(Tone::Good, format!("nothing is wrong with the build and the tests of {service}"));

@@ -26,7 +26,7 @@ pub fn status(model: &Model, buffer: &mut Buffer, area: Rect) {
 
 /// Keys, a question or a prompt; where the cursor stands.
 pub fn draw(model: &Model, buffer: &mut Buffer, layout: &Layout) -> Option<(u16, u16)> {
-    if let Some(Popup::Confirm { question, .. }) = &model.popup {
+    if let Some(Popup::Confirm { question, .. } | Popup::Leave(question)) = &model.popup {
         let mut line = Line::of(buffer, layout.footer, 0);
         line.put(" ", model.theme.style(Token::Text));
         line.put(question, model.theme.style(Token::Warn).add_modifier(Modifier::BOLD));
@@ -126,7 +126,6 @@ fn wanted(model: &Model) -> &'static [Action] {
             Action::GraphForm,
             Action::NodeLeft,
             Action::NodeRight,
-            Action::OnlyLogs,
         ],
         (_, Scope::Services, _) => &[
             Action::Help,
@@ -165,10 +164,14 @@ fn wanted(model: &Model) -> &'static [Action] {
         (_, Scope::Problems, _) => &[
             Action::Help,
             Action::Quit,
-            Action::EditProblem,
+            Action::OpenProblem,
             Action::NextProblem,
-            Action::Failing,
+            Action::EditProblem,
             Action::TestAgain,
+            Action::BuildAgain,
+            Action::Raw,
+            Action::Failing,
+            Action::CopyProblem,
             Action::Dismiss,
             Action::Zoom,
         ],

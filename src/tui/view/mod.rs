@@ -10,6 +10,7 @@ pub mod help;
 pub mod layout;
 pub mod lists;
 pub mod log;
+pub mod output;
 pub mod paint;
 pub mod problems;
 
@@ -39,6 +40,7 @@ pub fn draw(model: &Model, buffer: &mut Buffer) -> Option<(u16, u16)> {
     footer::status(model, buffer, layout.status);
     let cursor = footer::draw(model, buffer, &layout);
     help::popup(model, buffer);
+    output::popup(model, buffer);
     cursor
 }
 

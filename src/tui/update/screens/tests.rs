@@ -52,7 +52,7 @@ fn a_copy_is_looked_at_alone() {
     assert_eq!(press(&mut model, "+"), [more]);
     assert_eq!(press(&mut model, "o"), [Cmd::EditConfig("api".into())]);
     assert_eq!(press(&mut model, "O"), [Cmd::OpenUrl("http://127.0.0.1:8080/".into())]);
-    assert_eq!(press(&mut model, "t"), [Cmd::Test(vec!["api".into()])]);
+    assert_eq!(press(&mut model, "t"), [Cmd::Test(vec!["api".into()], None)]);
     press(&mut model, "<esc>");
     press(&mut model, "k<enter>");
     assert_eq!(model.subject(), Some("api"), "the service with all its copies");

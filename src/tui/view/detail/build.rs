@@ -49,7 +49,8 @@ fn failure(page: &mut Page<'_>, build: &Build, places: usize) {
     let key = page.facts.model.key(Action::GoProblem);
     let n = build.problems.len();
     let errors = if n == 1 { "1 error".to_owned() } else { format!("{n} errors") };
-    page.line(format!("the old binary is kept; {errors}; {key} goes to the problems"), Token::Text);
+    let kept = if build.id.is_some() { "the old binary is kept" } else { "there is no binary" };
+    page.line(format!("{kept}; {errors}; {key} goes to the problems"), Token::Text);
     for problem in build.problems.iter().take(places) {
         page.wrapped(&format!("{}:{}:{}: {}", problem.file, problem.line, problem.column, problem.message), Token::Bad);
     }

@@ -14,6 +14,9 @@ use crate::tui::view::paint::{Line, sparks};
 /// A chart shows at least so many seconds.
 const SHOWN: usize = 300;
 
+/// The upper edge of a chart of memory is never lower, in bytes.
+const LEAST: f64 = 1_048_576.0;
+
 /// What was measured of one thing.
 struct Series {
     seconds: Vec<Option<f64>>,
@@ -87,7 +90,7 @@ pub(super) fn draw(facts: &Facts<'_>, buffer: &mut Buffer, area: Rect) {
     let right = Rect { x: plots.x + plots.width / 2, width: plots.width - plots.width / 2 - 1, ..plots };
     let title = if model.cores > 0 { format!("CPU % of {}", model.cores * 100) } else { "CPU %".to_owned() };
     plot(facts, &title, &cpu, (percent, |highest| chart::round_up(highest.max(1.0))), buffer, left);
-    plot(facts, "Memory", &memory, (bytes, chart::round_up_bytes), buffer, right);
+    plot(facts, "Memory", &memory, (bytes, |highest| chart::round_up_bytes(highest.max(LEAST))), buffer, right);
     let row = Rect { y: area.bottom() - 1, height: 1, ..area };
     Line::of(buffer, row, 0).put(&numbers(facts), facts.style(Token::Dim));
 }

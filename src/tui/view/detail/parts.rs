@@ -75,7 +75,7 @@ fn because(page: &mut Page<'_>) {
         return page.line("asking …", Token::Dim);
     };
     page.wrapped(&why.summary, tone.token());
-    for reason in why.reasons.iter().filter(|reason| !why.summary.contains(reason.as_str())) {
+    for reason in why.reasons.iter().filter(|reason| why::is_news(&why.summary, reason)) {
         page.wrapped(&format!("  {reason}"), Token::Text);
     }
 }
