@@ -145,8 +145,9 @@ fn items(depth: &[usize], needs: &[Vec<usize>], n_layers: usize) -> Option<Vec<V
     }
     let mut columns: Vec<Vec<Item>> = vec![Vec::new(); n_layers];
     for (of, (own, far)) in depth.iter().zip(&farthest).enumerate() {
-        for layer in *own..=(*own).max(far.saturating_sub(1)) {
-            columns[layer].push(Item { of, passes: layer > *own, y: 0 });
+        let reached = far.saturating_sub(*own).max(1);
+        for (beyond, column) in columns.iter_mut().skip(*own).take(reached).enumerate() {
+            column.push(Item { of, passes: beyond > 0, y: 0 });
         }
     }
     Some(columns)
@@ -154,9 +155,12 @@ fn items(depth: &[usize], needs: &[Vec<usize>], n_layers: usize) -> Option<Vec<V
 
 /// Who is beside whom: by layer and service, the services of the layer to the left or right that a line joins it with.
 struct Links {
-    left: Vec<BTreeMap<(usize, bool), Vec<(usize, bool)>>>,
-    right: Vec<BTreeMap<(usize, bool), Vec<(usize, bool)>>>,
+    left: Vec<Joined>,
+    right: Vec<Joined>,
 }
+
+/// By service, and whether its line only passes: whom a line joins it with.
+type Joined = BTreeMap<(usize, bool), Vec<(usize, bool)>>;
 
 impl Links {
     fn of(columns: &[Vec<Item>], needs: &[Vec<usize>]) -> Links {

@@ -61,7 +61,7 @@ pub fn draw(theme: &Theme, ascii: bool, chart: &Chart<'_>, buffer: &mut Buffer, 
         let left = f64::from(rows - row);
         let value = top * left / f64::from(rows);
         // With many rows each second one has room enough to be read.
-        let label = if rows <= 5 || (rows - row) % 2 == 0 { (chart.label)(value) } else { String::new() };
+        let label = if rows <= 5 || (rows - row).is_multiple_of(2) { (chart.label)(value) } else { String::new() };
         line.cell(&label, AXIS - 1, true, dim).put(if ascii { "|" } else { "┤" }, theme.style(Token::Rule));
         let limit = chart.limit.map(|limit| limit / top * f64::from(rows));
         let is_limit = limit.is_some_and(|limit| limit > left - 1.0 && limit <= left);

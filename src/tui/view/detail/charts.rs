@@ -95,7 +95,10 @@ pub(super) fn draw(facts: &Facts<'_>, buffer: &mut Buffer, area: Rect) {
     Line::of(buffer, row, 0).put(&numbers(facts), facts.style(Token::Dim));
 }
 
-type Scale = (fn(f64) -> String, fn(f64) -> f64);
+/// How a value is written.
+type Write = fn(f64) -> String;
+/// The same, and the upper edge of a chart for its highest value.
+type Scale = (Write, fn(f64) -> f64);
 
 fn plot(facts: &Facts<'_>, title: &str, series: &Series, scale: Scale, buffer: &mut Buffer, area: Rect) {
     let (bars, span) = series.bars(facts.model.fleet.second(), chart::n_bars(area.width));
@@ -111,7 +114,7 @@ fn plot(facts: &Facts<'_>, title: &str, series: &Series, scale: Scale, buffer: &
 fn lines(facts: &Facts<'_>, cpu: &Series, memory: &Series, buffer: &mut Buffer, area: Rect) {
     let second = facts.model.fleet.second();
     let columns = usize::from(area.width / 3).clamp(6, 40);
-    let all: [(&str, &Series, fn(f64) -> String); 2] = [("CPU %", cpu, percent), ("Memory", memory, bytes)];
+    let all: [(&str, &Series, Write); 2] = [("CPU %", cpu, percent), ("Memory", memory, bytes)];
     for (row, (title, series, write)) in (0..area.height).zip(all) {
         let (bars, _) = series.bars(second, columns);
         let mut line = Line::of(buffer, area, row);
