@@ -13,7 +13,7 @@ use super::input::{History, Input};
 use super::keymap::Keymap;
 use super::log::LogPane;
 use super::problems::{Listed, Problems};
-use super::theme::Theme;
+use super::theme::{Background, Theme};
 use crate::api::convert::Ask;
 use crate::api::wire::Why;
 
@@ -345,6 +345,10 @@ pub struct Model {
     pub keymap: Arc<Keymap>,
     /// The colours.
     pub theme: Theme,
+    /// They follow the background.
+    pub auto: bool,
+    /// What is behind the text, as far as it is known.
+    pub background: Option<Background>,
     /// The mouse is ours.
     pub mouse: bool,
     /// Only ASCII is drawn.
@@ -388,6 +392,8 @@ impl Model {
             cores: 0,
             keymap: Arc::default(),
             theme: Theme::default(),
+            auto: false,
+            background: None,
             mouse: true,
             ascii: false,
         }
@@ -456,6 +462,12 @@ impl Model {
             false => self.marks.iter().cloned().collect(),
             true => self.selected().map(|row| row.id).into_iter().collect(),
         }
+    }
+
+    /// Uses these colours from now on, or with `None` those that suit the background.
+    pub fn paint(&mut self, theme: Option<Theme>) {
+        self.auto = theme.is_none();
+        self.theme = theme.unwrap_or_else(|| Theme::auto(self.background, self.theme.depth()));
     }
 
     /// Says something for a moment.

@@ -23,6 +23,7 @@ use crate::project::Project;
 use crate::services::spec::NeedConfig;
 use crate::sys::home::Home;
 use crate::sys::os;
+use crate::sys::terminal::keep_away;
 use crate::task::id::ServiceName;
 use crate::task::spec::{Condition, Kind};
 
@@ -164,13 +165,10 @@ impl Remote {
     /// Opens a page in the browser.
     pub fn open_url(&self, url: &str) {
         let program = os::BROWSER;
-        let started = Command::new(program)
-            .arg(url)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn();
+        let mut command = Command::new(program);
+        command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        keep_away(command.as_std_mut());
+        let started = command.spawn();
         let said = match started {
             Ok(_) => Msg::Say(Tone::Good, format!("opened {url}")),
             Err(error) => {

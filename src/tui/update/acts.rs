@@ -8,6 +8,7 @@ use crate::tui::fleet::Tone;
 use crate::tui::log::LogCmd;
 use crate::tui::model::{Model, Order, Pane, Popup, Screen};
 use crate::tui::msg::Cmd;
+use crate::tui::settings::Problem;
 
 /// Carries out what was typed at the palette.
 pub(super) fn run(model: &mut Model, command: Command) -> Vec<Cmd> {
@@ -18,9 +19,11 @@ pub(super) fn run(model: &mut Model, command: Command) -> Vec<Cmd> {
         Command::Test(names) => test(model, names),
         Command::RerunFailed => problems::rerun_failed(model),
         Command::Theme(theme) => {
-            model.theme = theme;
-            Vec::new()
+            model.paint(theme);
+            // Perhaps it is another one since.
+            if model.auto { vec![Cmd::AskBackground] } else { Vec::new() }
         }
+        Command::Keys => vec![Cmd::CheckKeys],
         Command::Detail(service) => screens::detail(model, &service),
         Command::Export(file) => vec![Cmd::Log(LogCmd::Export(file))],
         Command::Time(us) => vec![Cmd::Log(LogCmd::Time(us))],
@@ -31,6 +34,25 @@ pub(super) fn run(model: &mut Model, command: Command) -> Vec<Cmd> {
             Vec::new()
         }
         Command::Quit => custom::leave(model),
+    }
+}
+
+/// Mistakes of `keys.toml` are shown as the newest events, with the first one above the keys.
+pub fn keys_told(model: &mut Model, problems: &[Problem], notes: &[Problem]) {
+    for note in notes {
+        model.event(Tone::Wait, note.to_string());
+    }
+    for problem in problems {
+        model.event(Tone::Bad, problem.to_string());
+    }
+    let more = match (problems.len() + notes.len()).saturating_sub(1) {
+        0 => String::new(),
+        more => format!(" (and {more} more: `{}` shows them)", model.key(Action::Pane6)),
+    };
+    match (problems.first(), notes.first()) {
+        (Some(problem), _) => model.toast(Tone::Bad, format!("{problem}{more}")),
+        (None, Some(note)) => model.toast(Tone::Wait, format!("{note}{more}")),
+        (None, None) => model.toast(Tone::Good, "keys.toml: no key means two things"),
     }
 }
 
@@ -112,8 +134,8 @@ pub(super) fn close(model: &mut Model, leave: bool) -> Vec<Cmd> {
         && let Some(cmds) = log::close(model)
     {
         return cmds;
-    } else if leave && model.focus == Pane::Logs && model.log.opened.take().is_some() {
-    } else if problems::close(model) {
+    } else if leave && model.focus == Pane::Logs && model.log.opened.take().is_some() || problems::close(model) {
+        // That was open.
     } else if model.zoom {
         model.zoom = false;
     } else if !leave && !model.marks.is_empty() {

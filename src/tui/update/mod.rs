@@ -17,6 +17,8 @@ use super::msg::{Cmd, Msg};
 use super::problems::Tests;
 use crate::api::wire::Progress;
 
+pub use acts::keys_told;
+
 /// Changes the model.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
     let mut cmds = change(model, msg);
@@ -39,6 +41,17 @@ fn change(model: &mut Model, msg: Msg) -> Vec<Cmd> {
         Msg::Click { .. } => Vec::new(),
         Msg::Resize(columns, rows) => {
             model.size = (columns, rows);
+            Vec::new()
+        }
+        Msg::Background(background) => {
+            model.background = Some(background);
+            if model.auto {
+                model.paint(None);
+            }
+            Vec::new()
+        }
+        Msg::Keys(problems, notes) => {
+            acts::keys_told(model, &problems, &notes);
             Vec::new()
         }
         Msg::Tick(now) => tick(model, now),

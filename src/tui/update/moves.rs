@@ -30,7 +30,7 @@ pub(super) fn here(model: &mut Model, action: Action) {
             model.open_prompt(PromptKind::FilterList, &filter);
         }
         Action::Theme => {
-            model.theme = Theme::next(model.theme);
+            model.paint(Some(Theme::next(model.theme)));
             model.toast(Tone::Good, format!("theme {}", model.theme.name()));
         }
         Action::Sort => {
