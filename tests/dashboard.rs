@@ -82,3 +82,51 @@ fn a_signal_and_a_suspension_give_the_terminal_back() {
     screen.until("ended with 0");
     assert_eq!(fleet.instance("api.1")["state"], "ready");
 }
+
+#[test]
+fn says_what_a_service_waits_for_and_shows_it_in_depth() {
+    let fleet = Fleet::new();
+    let (slow, port) = (fleet.port(), fleet.port());
+    fleet.toy("slow", &["-ready-file", "../go"], &format!("port: {slow}\nready: {{http: /ready}}"));
+    fleet.toy(
+        "api",
+        &["-tick", "20ms"],
+        &format!(
+            "port: {port}\nready: {{http: /ready}}\ndepends_on: [slow]\nenv: {{API_KEY: not-for-eyes, MODE: fast}}"
+        ),
+    );
+    let screen = dashboard(&fleet);
+    screen.until("·2 off");
+    screen.press(&["A", "S", "g"]);
+    fleet.until("slow.1", "running");
+    screen.press(&["D"]);
+    // By the lower part of the screen: who waits, and for whom.
+    let shown = screen.until("waits for slow to be ready: it is running for");
+    assert!(shown.contains("why: api"), "{shown}");
+    // It needs what stands to its left.
+    screen.press(&["h"]);
+    screen.until("why: slow");
+    screen.press(&["l"]);
+    screen.until("why: api");
+    fleet.write("go", "");
+    screen.until("all it needs is met: slow");
+    screen.press(&["Enter"]);
+    let shown = screen.until("API_KEY=********");
+    assert!(shown.contains("MODE=fast") && !shown.contains("not-for-eyes"), "{shown}");
+    assert!(shown.contains("env of the service") && shown.contains("listening"), "{shown}");
+    let braille = |shown: &str| shown.chars().any(|char| ('\u{2801}'..='\u{28ff}').contains(&char));
+    eventually("a chart of its memory", || {
+        let shown = screen.screen();
+        (braille(&shown) && shown.contains("──now") && shown.contains("┤")).then_some(())
+    });
+    // The end of its run is told with how long that took.
+    screen.press(&["r"]);
+    screen.until("restart api: done");
+    screen.until("#1 ");
+    screen.until(" ran ");
+    // Back to the graph, and out.
+    screen.press(&["Escape"]);
+    screen.until("why: api");
+    screen.press(&["q", "q"]);
+    screen.until("ended with 0");
+}

@@ -73,9 +73,11 @@ impl Keymap {
         let mut hidden = Vec::new();
         for (action, keys) in &self.keys {
             let above: &[Scope] = match action.entry().scope {
-                Scope::Everywhere => &[Scope::Services, Scope::Log, Scope::Problems, Scope::Move],
-                Scope::Move => &[Scope::Services, Scope::Log, Scope::Problems],
-                Scope::Services | Scope::Log | Scope::Problems => &[],
+                Scope::Everywhere => {
+                    &[Scope::Services, Scope::Log, Scope::Problems, Scope::Detail, Scope::Graph, Scope::Move]
+                }
+                Scope::Move => &[Scope::Services, Scope::Log, Scope::Problems, Scope::Detail, Scope::Graph],
+                Scope::Services | Scope::Log | Scope::Problems | Scope::Detail | Scope::Graph => &[],
             };
             for (key, scope) in keys.iter().flat_map(|key| above.iter().map(move |scope| (*key, *scope))) {
                 if let Some(does) = self.bound.get(&(scope, key)) {
@@ -124,8 +126,10 @@ impl Keymap {
 
     /// What a key does in a pane of this scope: its own bindings first, then moves, then what holds everywhere.
     pub fn action(&self, scope: Scope, key: Key) -> Option<Action> {
-        let scopes = [scope, Scope::Move, Scope::Everywhere];
-        scopes.into_iter().find_map(|scope| self.bound.get(&(scope, key)).copied())
+        // What fills the screen with services means the verbs of their list, too.
+        let verbs = matches!(scope, Scope::Detail | Scope::Graph).then_some(Scope::Services);
+        let mut scopes = [Some(scope), verbs, Some(Scope::Move), Some(Scope::Everywhere)].into_iter().flatten();
+        scopes.find_map(|scope| self.bound.get(&(scope, key)).copied())
     }
 
     /// The keys of an action.
@@ -167,6 +171,8 @@ mod tests {
         assert_eq!(map.action(Scope::Log, Key::char('j')), Some(Action::Down));
         assert_eq!(map.action(Scope::Problems, Key::char('?')), Some(Action::Help));
         assert_eq!(map.action(Scope::Problems, Key::char('#')), None);
+        assert_eq!(map.action(Scope::Detail, Key::char('r')), Some(Action::Restart));
+        assert_eq!(map.action(Scope::Graph, Key::char('g')), Some(Action::GraphForm));
     }
 
     #[test]

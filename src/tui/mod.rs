@@ -11,6 +11,7 @@ pub mod fleet;
 pub mod fuzzy;
 pub mod graph;
 pub mod hands;
+pub mod history;
 pub mod input;
 pub mod keyboard;
 pub mod keymap;

@@ -82,6 +82,10 @@ pub enum Cmd {
     Needs(Vec<String>),
     /// Open a place in the editor.
     Edit(Place),
+    /// Open the file that describes a service.
+    EditConfig(String),
+    /// Copy a text.
+    CopyText(String),
     /// Run the tests of these services; with a pattern, only those whose names match.
     Test(Vec<String>, Option<String>),
     /// Find out something about problems.

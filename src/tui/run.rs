@@ -38,6 +38,7 @@ use crate::error::Error;
 use crate::logs::index::{Anchor, Direction, Found, Index, Levels, Position, Rates};
 use crate::project::Project;
 use crate::sys::home::Home;
+use crate::sys::machine::machine;
 
 /// Between two frames that no key asked for: at most 30 a second.
 const FRAME: Duration = Duration::from_millis(33);
@@ -136,6 +137,7 @@ fn settle(model: &mut Model, settings: &Settings, depth: Depth) {
     model.theme = Theme::auto(None, depth);
     model.paint(settings.theme.as_deref().filter(|name| *name != AUTO).and_then(|name| Theme::named(name, depth)));
     model.keymap = Arc::new(settings.keymap.clone());
+    model.cores = machine().cores;
     (model.ascii, model.mouse) = (settings.ascii, !settings.no_mouse);
     if !settings.problems.is_empty() {
         keys_told(model, &settings.problems, &[]);
@@ -233,7 +235,8 @@ impl Loop {
                     }
                     // The present second is not over.
                     let last = |rates: &Rates| rates.lines.iter().rev().nth(1).copied();
-                    self.model.log.rate = self.index.rates().iter().filter_map(last).sum();
+                    self.model.log.rates = self.index.rates().iter().map(|rates| last(rates).unwrap_or(0)).collect();
+                    self.model.log.rate = self.model.log.rates.iter().sum();
                     self.coroner.look(&self.remote, &self.index, now());
                     self.message(Msg::Tick(now()))
                 }
@@ -426,6 +429,14 @@ impl Loop {
             Cmd::Problem(cmd) => errands::run(&self.remote, &self.index, cmd),
             Cmd::OpenUrl(url) => self.remote.open_url(&url),
             Cmd::Edit(place) => self.edit(&place, terminal, input)?,
+            Cmd::EditConfig(service) => match self.remote.config(&service) {
+                Some(place) => self.edit(&place, terminal, input)?,
+                None => self.model.toast(Tone::Wait, format!("no file is known that describes {service}")),
+            },
+            Cmd::CopyText(text) => self.work(move |_, _| {
+                let (said, bytes) = hands::copy_text(&text);
+                Msg::Copied(said, bytes)
+            }),
             Cmd::Write(bytes) => terminal.write(&bytes)?,
             Cmd::Log(_) => {}
         }

@@ -144,6 +144,8 @@ pub struct LogPane {
     pub hits: Hits,
     /// Lines a second, of all sources.
     pub rate: u32,
+    /// The same of each source, by number.
+    pub rates: Vec<u32>,
     /// What cannot be read, and why.
     pub trouble: Option<String>,
     /// Columns and rows of lines, without the title.
@@ -173,6 +175,7 @@ impl Default for LogPane {
             progress: Progress::default(),
             hits: Hits::default(),
             rate: 0,
+            rates: Vec::new(),
             trouble: None,
             size: (0, 0),
         }

@@ -42,7 +42,7 @@ fn started(mut service: Service, us: i64) -> Service {
 
 fn looping(restarts: u32, us: i64) -> Service {
     let mut service = service("api", &["crashloop"]);
-    let exit = Exit { code: Some(2), signal: None, reason: "exit".into(), killed: false, at: at(us) };
+    let exit = Exit { code: Some(2), signal: None, reason: "exit".into(), killed: false, ran_ms: None, at: at(us) };
     service.instances[0].last_exit = Some(exit);
     service.instances[0].restarts = restarts;
     service

@@ -1,12 +1,12 @@
 //! What actions do with services.
 
-use super::{custom, log, moves, problems};
+use super::{custom, log, moves, problems, screens};
 use crate::api::convert::Ask;
 use crate::tui::actions::Action;
 use crate::tui::command::Command;
 use crate::tui::fleet::Tone;
 use crate::tui::log::LogCmd;
-use crate::tui::model::{Detail, Model, Order, Pane, Popup, Screen};
+use crate::tui::model::{Model, Order, Pane, Popup, Screen};
 use crate::tui::msg::Cmd;
 use crate::tui::settings::Problem;
 
@@ -24,7 +24,7 @@ pub(super) fn run(model: &mut Model, command: Command) -> Vec<Cmd> {
             if model.auto { vec![Cmd::AskBackground] } else { Vec::new() }
         }
         Command::Keys => vec![Cmd::CheckKeys],
-        Command::Detail(service) => detail(model, &service),
+        Command::Detail(service) => screens::detail(model, &service),
         Command::Export(file) => vec![Cmd::Log(LogCmd::Export(file))],
         Command::Time(us) => vec![Cmd::Log(LogCmd::Time(us))],
         Command::Line(n) => vec![Cmd::Log(LogCmd::Number(n))],
@@ -71,14 +71,8 @@ pub(super) fn test(model: &mut Model, names: Vec<String>) -> Vec<Cmd> {
 }
 
 /// `api` of `api.2`.
-fn service_of(id: &str) -> &str {
+pub(super) fn service_of(id: &str) -> &str {
     id.split_once('.').map_or(id, |(service, _)| service)
-}
-
-pub(super) fn detail(model: &mut Model, service: &str) -> Vec<Cmd> {
-    let service = service_of(service).to_owned();
-    model.screen = Screen::Detail(Box::new(Detail { service: service.clone(), why: None, scroll: 0 }));
-    vec![Cmd::Why(service)]
 }
 
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Cmd> {
@@ -86,6 +80,9 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Cmd> {
         && model.focus == Pane::Logs
         && let Some(cmds) = log::act(model, action)
     {
+        return cmds;
+    }
+    if let Some(cmds) = screens::act(model, action) {
         return cmds;
     }
     if model.screen == Screen::Dashboard
@@ -110,13 +107,10 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Cmd> {
         Action::Watch => return watch(model),
         Action::OpenUrl => return open_url(model),
         Action::Detail => {
-            let target = model.selected().map(|row| row.service);
-            return target.map_or_else(Vec::new, |service| detail(model, &service));
+            let target = model.selected().map(|row| row.id);
+            return target.map_or_else(Vec::new, |id| screens::detail(model, &id));
         }
-        Action::Graph => {
-            model.screen = Screen::Graph;
-            return vec![needs(model)];
-        }
+        Action::Graph => return screens::open_graph(model),
         Action::Run => custom::ask(model),
         Action::Suspend => return vec![Cmd::Suspend],
         Action::Redraw => return vec![Cmd::Redraw],
@@ -134,7 +128,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Cmd> {
 /// Closes the innermost thing that is open; `leave` at the outermost.
 pub(super) fn close(model: &mut Model, leave: bool) -> Vec<Cmd> {
     if model.screen != Screen::Dashboard {
-        model.screen = Screen::Dashboard;
+        screens::back(model);
     } else if !leave
         && model.focus == Pane::Logs
         && let Some(cmds) = log::close(model)
@@ -220,8 +214,4 @@ fn open_url(model: &mut Model) -> Vec<Cmd> {
             Vec::new()
         }
     }
-}
-
-pub(super) fn needs(model: &Model) -> Cmd {
-    Cmd::Needs(model.fleet.ps.iter().flat_map(|ps| &ps.services).map(|service| service.name.clone()).collect())
 }

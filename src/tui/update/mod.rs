@@ -6,6 +6,7 @@ mod log;
 mod moves;
 mod problems;
 mod prompt;
+mod screens;
 
 use super::actions::Action;
 use super::actions::Scope;
@@ -60,7 +61,7 @@ fn change(model: &mut Model, msg: Msg) -> Vec<Cmd> {
                 model.link = Link::Trouble(trouble.clone());
             }
             model.problems.update(&ps.services, model.now);
-            model.fleet.update(*ps);
+            model.fleet.update(*ps, model.now);
             moves::settle(model);
             Vec::new()
         }
@@ -86,7 +87,7 @@ fn change(model: &mut Model, msg: Msg) -> Vec<Cmd> {
             Vec::new()
         }
         Msg::Needs(needs) => {
-            model.needs = needs;
+            model.graph.take(needs, &model.fleet);
             Vec::new()
         }
         Msg::Problem(msg) => {
@@ -129,7 +130,7 @@ fn tick(model: &mut Model, now: i64) -> Vec<Cmd> {
     model.problems.refresh(now);
     match &model.screen {
         Screen::Detail(detail) => vec![Cmd::Why(detail.service.clone())],
-        Screen::Graph => vec![acts::needs(model)],
+        Screen::Graph => screens::ask(model).into_iter().collect(),
         Screen::Dashboard => Vec::new(),
     }
 }
@@ -183,8 +184,8 @@ fn key_pressed(model: &mut Model, key: Key) -> Vec<Cmd> {
     }
     let scope = match model.screen {
         Screen::Dashboard => model.focus.scope(),
-        Screen::Detail(_) => Scope::Services,
-        Screen::Graph => Scope::Move,
+        Screen::Detail(_) => Scope::Detail,
+        Screen::Graph => Scope::Graph,
     };
     match model.keymap.action(scope, key) {
         Some(action) => acts::act(model, action),

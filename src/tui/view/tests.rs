@@ -24,6 +24,9 @@ use crate::tui::testing::{instance, ps, service};
 use crate::tui::theme::{Depth, Theme};
 use crate::tui::update::update;
 
+#[cfg(test)]
+mod depth;
+
 const NOW: i64 = 1_767_323_105_000_000;
 const SIZES: [(u16, u16); 4] = [(160, 48), (80, 24), (60, 15), (20, 5)];
 
@@ -69,6 +72,7 @@ fn model(size: (u16, u16)) -> Model {
         signal: None,
         reason: "exit".into(),
         killed: false,
+        ran_ms: None,
         at: "2026-01-02T03:04:57Z".into(),
     });
     payments.instances[0].restarts = 5;
@@ -285,7 +289,7 @@ proptest! {
         bytes in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..30),
         name in ".{0,40}",
         size in (1_u16..200, 1_u16..60),
-        typed in "[1-6zwTp&/:?jkGgFvye<>a-c]{0,30}",
+        typed in "[1-6zwTp&/:?jkGgFvye<>a-cDdhlI+\\[\\]]{0,30}",
     ) {
         let mut model = model(size);
         let rows = bytes.iter().zip(1..).map(|(bytes, n)| Row { bytes: bytes.clone(), ..line(n, 0, "", None, Channel::Stdout) });
