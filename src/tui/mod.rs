@@ -14,6 +14,7 @@ pub mod keys;
 pub mod log;
 pub mod model;
 pub mod msg;
+pub mod pointer;
 pub mod problems;
 pub mod remote;
 pub mod run;

@@ -94,6 +94,11 @@ impl Problems {
         if pane == Pane::Tests { &self.results } else { &self.problems }
     }
 
+    /// The same, to change it.
+    pub fn list_mut(&mut self, pane: Pane) -> &mut List {
+        if pane == Pane::Tests { &mut self.results } else { &mut self.problems }
+    }
+
     /// Moves the cursor of a pane.
     pub fn go(&mut self, pane: Pane, to: impl Fn(usize, usize) -> usize) {
         let rows = self.rows(pane);

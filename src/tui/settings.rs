@@ -42,6 +42,14 @@ const PRESETS: [Preset; 3] = [
             (Action::Top, &["g", "<", "home"]),
             (Action::Bottom, &["G", ">", "end"]),
             (Action::Traces, &["s"]),
+            (Action::NextMark, &["alt-u"]),
+            // Digits are counts, as in less.
+            (Action::Pane1, &["alt-1"]),
+            (Action::Pane2, &["alt-2"]),
+            (Action::Pane3, &["alt-3"]),
+            (Action::Pane4, &["alt-4"]),
+            (Action::Pane5, &["alt-5"]),
+            (Action::Pane6, &["alt-6"]),
         ],
     ),
     (
@@ -185,6 +193,18 @@ mod tests {
         for (name, _) in PRESETS {
             assert_eq!(parse(&format!("preset = \"{name}\"")).problems, Vec::<String>::new(), "{name}");
         }
+    }
+
+    #[test]
+    fn moves_of_less_are_not_hidden_by_the_log() {
+        let keymap = parse("preset = \"less\"").keymap;
+        let does = |key: &str| keymap.action(Scope::Log, Key::parse(key).unwrap());
+        for (key, action) in
+            [("f", Action::PageDown), ("b", Action::PageUp), ("d", Action::HalfDown), ("u", Action::HalfUp)]
+        {
+            assert_eq!(does(key), Some(action), "{key}");
+        }
+        assert_eq!((does("5"), does("alt-5")), (None, Some(Action::Pane5)));
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub(super) fn run(model: &mut Model, command: Command) -> Vec<Cmd> {
         Command::Export(file) => vec![Cmd::Log(LogCmd::Export(file))],
         Command::Time(us) => vec![Cmd::Log(LogCmd::Time(us))],
         Command::Line(n) => vec![Cmd::Log(LogCmd::Number(n))],
+        Command::Since(since) => log::since(model, since),
         Command::Quit => vec![Cmd::Quit],
     }
 }
@@ -89,6 +90,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Cmd> {
             let service = model.problems.selected(model.focus).map(|row| row.service);
             return service.map_or_else(Vec::new, |service| test(model, vec![service]));
         }
+        Action::ShowEvent => return log::at_event(model),
         Action::Suspend => return vec![Cmd::Suspend],
         Action::Redraw => return vec![Cmd::Redraw],
         Action::Mouse => {

@@ -1,7 +1,9 @@
 //! What every message changes, and what is to be done for it. Pure: no clock, no terminal, no socket.
 
 mod acts;
+mod count;
 mod log;
+mod mouse;
 mod moves;
 mod prompt;
 
@@ -16,6 +18,13 @@ use crate::api::wire::Progress;
 
 /// Changes the model.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
+    let cmds = change(model, msg);
+    model.settle_lists();
+    model.settle_log();
+    cmds
+}
+
+fn change(model: &mut Model, msg: Msg) -> Vec<Cmd> {
     match msg {
         Msg::Key(key) => key_pressed(model, key),
         Msg::Paste(text) => {
@@ -23,11 +32,14 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
             prompt.input.paste(&text);
             prompt::typed(model)
         }
-        Msg::Wheel { by, .. } => {
-            moves::go(model, |at, _| at.saturating_add_signed(by as isize));
-            Vec::new()
+        Msg::Wheel { x, y, by } => mouse::wheel(model, x, y, by as isize),
+        Msg::Click { x, y, at } => {
+            model.now = model.now.max(at);
+            mouse::click(model, x, y)
         }
-        Msg::Click { .. } => Vec::new(),
+        Msg::Drag { x, y } => mouse::drag(model, x, y),
+        Msg::Release => mouse::release(model),
+        Msg::Beat => mouse::beat(model),
         Msg::Resize(columns, rows) => {
             model.size = (columns, rows);
             Vec::new()
@@ -147,13 +159,20 @@ fn key_pressed(model: &mut Model, key: Key) -> Vec<Cmd> {
         log::letter(model, what, key);
         return Vec::new();
     }
+    if count::goes_on(model, key) {
+        let count = model.count;
+        count::digit(model, key, count);
+        return Vec::new();
+    }
+    let count = model.count.take();
     let scope = match model.screen {
         Screen::Dashboard => model.focus.scope(),
         Screen::Detail(_) => Scope::Services,
         Screen::Graph => Scope::Move,
     };
     match model.keymap.action(scope, key) {
-        Some(action) => acts::act(model, action),
+        Some(action) => count::act(model, action, count),
+        None if count::digit(model, key, None) => Vec::new(),
         None => {
             let help = model.key(Action::Help);
             model.toast(Tone::Wait, format!("`{key}` does nothing here; `{help}` shows all keys"));

@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::paint::{Line, restyle};
+use super::shown::{Shown, below_title};
 use super::title;
 use crate::text;
 use crate::tui::fleet::Tone;
@@ -21,13 +22,12 @@ pub fn draw(model: &Model, buffer: &mut Buffer, area: Rect, pane: Pane) {
     let count = if bad > 0 { format!("{name} {}{bad}", Tone::Bad.glyph(model.ascii)) } else { name.to_owned() };
     let more = if rows.is_empty() { "none" } else { "" };
     title(model, buffer, area, pane, &count, more);
-    let height = usize::from(area.height.saturating_sub(1));
-    let at = model.problems.list(pane).at;
-    let first = (at + 1).saturating_sub(height);
+    let list = model.problems.list(pane);
+    let shown = Shown::of(below_title(area), list, rows.len());
     let widest = rows.iter().map(|row| text::width(&row.service)).max().unwrap_or(0).min(16);
-    for (n, row) in rows.iter().enumerate().skip(first).take(height) {
-        let y = u16::try_from(n - first + 1).unwrap_or(u16::MAX);
-        let mut line = Line::of(buffer, area, y);
+    for (at, y) in shown.rows() {
+        let row = &rows[at];
+        let mut line = Line::of(buffer, shown.area, y);
         line.put(&format!(" {} ", row.tone.glyph(model.ascii)), model.theme.style(row.tone.token()));
         line.cell(&row.service, u16::try_from(widest).unwrap_or(16), false, model.theme.name_style(&row.service));
         line.put(" ", model.theme.style(Token::Text));
@@ -35,8 +35,13 @@ pub fn draw(model: &Model, buffer: &mut Buffer, area: Rect, pane: Pane) {
             line.put(&format!("{place} "), model.theme.style(Token::Dim));
         }
         line.put(&row.text, model.theme.style(Token::Text));
-        if n == at && model.focus == pane {
-            restyle(buffer, area, y, model.theme.selected());
+        if at == list.at && model.focus == pane {
+            restyle(buffer, shown.area, y, model.theme.selected());
         }
     }
+}
+
+/// The rows that are on the screen.
+pub fn shown(model: &Model, area: Rect, pane: Pane) -> Shown {
+    Shown::of(below_title(area), model.problems.list(pane), model.problems.rows(pane).len())
 }
