@@ -13,7 +13,8 @@ fn fleet() -> Fleet {
     fleet
 }
 
-fn dashboard(fleet: &Fleet) -> Tmux {
+/// The dashboard of a fleet, in a terminal of its own.
+pub(crate) fn dashboard(fleet: &Fleet) -> Tmux {
     // The program by its name, as people type it.
     let program = fleet.command(&[]).get_program().to_owned();
     let script = SCRIPT.replace("orchestra;", &format!("'{}';", program.to_str().unwrap()));

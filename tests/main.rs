@@ -23,6 +23,7 @@ mod cli_stop;
 mod cli_supervisor;
 mod cli_test;
 mod dashboard;
+mod dashboard_problems;
 mod fault;
 mod harness;
 mod layers;

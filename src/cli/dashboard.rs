@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::context::Context;
-use super::{answers, request};
+use super::{answers, custom, request};
 use crate::api::launch::Launcher;
 use crate::error::Error;
 use crate::tui::{self, Depth, settings};
@@ -27,7 +27,9 @@ pub(super) fn run(context: &Context) -> Result<(), Error> {
     let depth = depth(context.output.color, |key| std::env::var_os(key));
     let settings = settings::path(|key| std::env::var_os(key).map(PathBuf::from)).map(|path| settings::load(&path));
     let settings = settings.unwrap_or_default();
-    let options = tui::Options { home: place.home, project, name, request, launcher, depth, settings };
+    let mask = request.caller.umask;
+    let commands = project.as_ref().map(|project| custom::offered(context, &place, project, mask));
+    let options = tui::Options { home: place.home, project, name, request, launcher, depth, settings, commands };
     context.wait(tui::run(options))
 }
 

@@ -17,6 +17,7 @@ use crate::error::{Error, Kind};
 use crate::project::ports::PortBook;
 use crate::project::resolve::{CallerEnv, ResolveInput};
 use crate::project::{Hooks, Project};
+use crate::sys::home::Home;
 use crate::task::id::ServiceName;
 use crate::task::spec::Caller;
 
@@ -76,9 +77,20 @@ pub(super) fn with_input<T>(
         command: command.to_owned(),
         engine_arch: None,
     };
-    let mut ports = PortBook::open(&place.home.state(), project)?;
+    resolved(&place.home, project, caller, services, resolve)
+}
+
+/// Resolves for a caller that is known.
+pub(super) fn resolved<T>(
+    home: &Home,
+    project: &Project,
+    caller: CallerEnv,
+    services: &[ServiceName],
+    resolve: impl FnOnce(&mut ResolveInput<'_>) -> Result<T, Vec<problem::Problem>>,
+) -> Result<T, Error> {
+    let mut ports = PortBook::open(&home.state(), project)?;
     let mut input = ResolveInput {
-        home: &place.home,
+        home,
         services,
         callers: BTreeMap::new(),
         default_caller: Arc::new(caller),

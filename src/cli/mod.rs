@@ -8,6 +8,7 @@ mod change;
 mod complete;
 mod completions;
 mod context;
+mod custom;
 mod dashboard;
 mod debugger;
 pub mod doctor;

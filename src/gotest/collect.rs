@@ -242,6 +242,7 @@ impl Collector {
         if said.is_empty() {
             said = self.loose();
         }
+        out.vet = said.iter().any(|line| line.starts_with("# ["));
         let parsed = problems::parse(said.join("\n").as_bytes(), self.ground.dir(), self.ground.project());
         (out.error, out.problems) = match parsed {
             Some(failure) => (Some(failure.error), failure.problems),

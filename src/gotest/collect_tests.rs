@@ -80,6 +80,7 @@ fn old_settings_say_builds_as_text() {
     let (packages, _) = collect(text, Keep::Failed);
     let errors: Vec<_> = packages.iter().map(|package| package.error.as_deref().unwrap()).collect();
     assert_eq!(errors, ["t/bad/b_test.go:3:27: undefined: x", "t/vetbad/b_test.go:3:39: fmt.Printf format %d has arg"]);
+    assert_eq!([packages[0].vet, packages[1].vet], [false, true]);
     assert_eq!((packages[0].problems[0].line, packages[0].problems[0].column), (3, 27));
 }
 

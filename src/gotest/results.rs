@@ -71,8 +71,10 @@ pub struct PackageResult {
     pub tests: Vec<TestResult>,
     /// Why it failed, where it is no test that did.
     pub error: Option<String>,
-    /// The places the compiler named.
+    /// The places the compiler named, or `go vet`.
     pub problems: Vec<Problem>,
+    /// It was `go vet` that found them: the package can be built.
+    pub vet: bool,
     /// What it printed outside of any test.
     pub output: Vec<String>,
 }

@@ -7,6 +7,8 @@
 pub mod ansi;
 pub mod clean;
 pub mod clock;
+#[cfg(test)]
+mod counted;
 pub mod cursor;
 pub mod escape;
 pub mod filter;

@@ -108,7 +108,7 @@ actions! {
         Wrap "wrap" ["w"] "wrap long lines";
         Time "time" ["t"] "next form of the time column: seconds, ms, delta, date, off";
         Pretty "pretty" ["p"] "structured lines folded to one line, or as written";
-        Raw "raw" ["P"] "every byte spelled out, or lines as before";
+        Bytes "bytes" ["P"] "every byte spelled out, or lines as before";
         Traces "traces" ["f"] "stack traces folded, or as written";
         Open "open" ["enter"] "open the line: fields, stack, frames";
         SetMark "set-mark" ["m"] "mark this line with a letter";
@@ -125,11 +125,18 @@ actions! {
         Export "export" [] "write the lines that are shown to a file";
     }
     Problems {
-        EditProblem "edit" ["o", "enter"] "open the place in the editor";
+        OpenProblem "open-problem" ["enter"] "show it alone, fold its group, or open its place";
+        EditProblem "edit" ["o"] "open the place in the editor";
         NextProblem "next-problem" ["n"] "next problem";
         PreviousProblem "previous-problem" ["N"] "previous problem";
         Failing "failing" ["f"] "only what fails, or everything";
-        TestAgain "test-again" ["t"] "run the tests of this service again";
+        Raw "raw" ["R"] "what was printed, or the place in the file";
+        FoldGroup "fold-group" ["space"] "show or hide what belongs to it";
+        NextKind "next-kind" ["l", "right"] "the next kind of problem";
+        PreviousKind "previous-kind" ["h", "left"] "the kind before";
+        TestAgain "test-again" ["t"] "run this test again, or those of its service";
+        BuildAgain "build-again" ["b"] "build this service again";
+        CopyProblem "copy-problem" ["y"] "copy it as text";
         Dismiss "dismiss" ["x"] "hide until it happens again";
     }
     Events {
@@ -160,6 +167,7 @@ actions! {
         Pane6 "events" ["6"] "events";
         Zoom "zoom" ["z"] "this pane alone, or all";
         Graph "graph" ["D"] "who depends on whom, and who waits";
+        Run "run-command" ["!"] "run a command of orchestra.yml";
         Palette "palette" [":"] "type a command";
         Help "help" ["?"] "all keys";
         Theme "theme" ["T", "ctrl-t"] "next theme";

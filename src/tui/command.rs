@@ -18,6 +18,12 @@ pub enum Command {
     Order(Order),
     /// Tests of these services.
     Test(Vec<String>),
+    /// The tests that failed.
+    RerunFailed,
+    /// A command of the project.
+    Run(String),
+    /// What the newest of these printed.
+    Output,
     /// Other colours.
     Theme(Theme),
     /// Everything about a service.
@@ -44,12 +50,15 @@ pub struct Candidate {
 }
 
 /// Words that take services or a value; `stop` without one means all, as on the command line.
-const VERBS: [(&str, &str); 12] = [
+const VERBS: [(&str, &str); 15] = [
     ("start", "start services, or all of them"),
     ("stop", "stop services, or all of them"),
     ("restart", "build, then replace the copies"),
     ("build", "build without starting"),
     ("test", "run the tests of services"),
+    ("rerun", "failed: run the failed tests again"),
+    ("run", "NAME: a command of orchestra.yml"),
+    ("output", "what the last of these commands printed"),
     ("kill", "SIGKILL to services"),
     ("scale", "SERVICE N: how many copies it shall have"),
     ("why", "everything about a service"),
@@ -74,6 +83,11 @@ pub fn parse(model: &Model, line: &str) -> Result<Command, String> {
         (_, Some(ask), names) => Ok(Command::Order(Order::new(ask, known(model, names)?))),
         ("test", _, []) => Ok(Command::Test(model.fleet.services(false).map(|service| service.name.clone()).collect())),
         ("test", _, names) => Ok(Command::Test(known(model, names)?)),
+        ("run", _, [name]) => command(model, name),
+        ("run", _, _) => Err("type `run NAME`, a command of orchestra.yml".to_owned()),
+        ("output", _, []) => Ok(Command::Output),
+        ("rerun", _, ["failed"]) => Ok(Command::RerunFailed),
+        ("rerun", _, _) => Err("type `rerun failed`".to_owned()),
         ("why", _, [name]) => Ok(Command::Detail(known(model, &[name])?.remove(0))),
         ("theme", _, [name]) => theme(model, name),
         ("export", _, [_, ..]) => Ok(Command::Export(line.trim_start()[verb.len()..].trim().to_owned())),
@@ -87,6 +101,19 @@ pub fn parse(model: &Model, line: &str) -> Result<Command, String> {
         (name, _, []) => Action::named(name).map(Command::Act).ok_or_else(|| unknown(name)),
         (name, _, _) if Action::named(name).is_some() => Err(format!("`{name}` takes nothing after it")),
         (name, _, _) => Err(unknown(name)),
+    }
+}
+
+fn command(model: &Model, name: &str) -> Result<Command, String> {
+    let names = || model.runs.names.iter().map(|(name, _)| name.as_str());
+    match names().find(|known| *known == name) {
+        Some(name) => Ok(Command::Run(name.to_owned())),
+        None if model.runs.names.is_empty() => Err("orchestra.yml has no `commands:`".to_owned()),
+        None => {
+            let near =
+                suggest::nearest(name, names()).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            Err(format!("orchestra.yml has no command `{name}`{near}"))
+        }
     }
 }
 
@@ -160,6 +187,8 @@ pub fn complete(model: &Model, line: &str) -> Vec<Candidate> {
         None => words(),
         Some("since" | "goto") => AGO.iter().map(|ago| ((*ago).to_owned(), "ago".to_owned())).collect(),
         Some("export") => Vec::new(),
+        Some("run") => model.runs.names.clone(),
+        Some("rerun") => vec![("failed".to_owned(), "the tests that failed".to_owned())],
         Some("theme") => Theme::names().map(|name| (name.to_owned(), "theme".to_owned())).collect(),
         Some(verb) if VERBS.iter().any(|(known, _)| *known == verb) => {
             let services = model.fleet.ps.iter().flat_map(|ps| &ps.services);

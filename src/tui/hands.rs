@@ -14,6 +14,7 @@ use super::seek::seek;
 use crate::logs::ansi;
 use crate::logs::index::{Anchor, Index, Position, Row};
 use crate::logs::stamp;
+use crate::logs::trace::Ground;
 
 /// More lines are for a file.
 const MOST_COPIED: usize = 100_000;
@@ -69,14 +70,29 @@ fn plain(row: &Row) -> String {
 
 /// How to open a place, or why it cannot be.
 pub fn edit(project: &Path, place: &Place) -> Result<Open, String> {
+    let found = found(project, place)?;
+    editor::open(&found, |name| std::env::var_os(name)).map_err(|refused| refused.to_string())
+}
+
+/// The file of a place, whole, or why it cannot be read.
+pub fn file(project: &Path, place: &Place) -> Result<PathBuf, String> {
+    found(project, place).map(|found| found.file)
+}
+
+/// Where code that is not the project's own lies.
+pub fn ground(project: &Path) -> Ground {
+    let roots = roots(project);
+    Ground { goroot: roots.goroot.clone(), modules: roots.modules.clone() }
+}
+
+fn found(project: &Path, place: &Place) -> Result<editor::Place, String> {
     let roots = roots(project);
     let named = editor::Place { file: PathBuf::from(&place.file), line: place.line, column: place.column };
     let found = editor::find(&named, roots).or_else(|refused| match seek(project, project, &named.file) {
         Some(file) => editor::find(&editor::Place { file, ..named.clone() }, roots),
         None => Err(refused),
     });
-    let found = found.map_err(|refused| refused.to_string())?;
-    editor::open(&found, |name| std::env::var_os(name)).map_err(|refused| refused.to_string())
+    found.map_err(|refused| refused.to_string())
 }
 
 /// Go is asked once.

@@ -11,6 +11,8 @@ pub struct Keymap {
     bound: HashMap<(Scope, Key), Action>,
     /// The keys of each action, as help shows them.
     keys: BTreeMap<Action, Vec<Key>>,
+    /// Keys of commands of the project, by name.
+    commands: BTreeMap<String, Vec<Key>>,
 }
 
 impl Default for Keymap {
@@ -28,7 +30,7 @@ impl Keymap {
                 bound.entry((action.entry().scope, *key)).or_insert(*action);
             }
         }
-        Keymap { bound, keys }
+        Keymap { bound, keys, commands: BTreeMap::new() }
     }
 
     /// The keymap in which these actions have these keys instead of their own; clashes come beside it, one sentence each.
@@ -38,6 +40,34 @@ impl Keymap {
         let map = Keymap::of(keys);
         let clashes = map.clashes();
         (map, clashes)
+    }
+
+    /// With keys for commands of the project, everywhere; what a key of these meant before comes beside it, one sentence each.
+    pub fn with_commands(self, commands: BTreeMap<String, Vec<Key>>) -> (Keymap, Vec<String>) {
+        let mut clashes = Vec::new();
+        let mut taken: HashMap<Key, &str> = HashMap::new();
+        for (name, key) in commands.iter().flat_map(|(name, keys)| keys.iter().map(move |key| (name, *key))) {
+            for scope in Scope::ALL {
+                if let Some(action) = self.bound.get(&(scope, key)) {
+                    let (word, action) = (scope.word(), action.entry().name);
+                    clashes.push(format!("`{key}` means the command `{name}`, and `{action}` ({word}) no more"));
+                }
+            }
+            if let Some(other) = taken.insert(key, name) {
+                clashes.push(format!("`{key}` means both the command `{other}` and `{name}`"));
+            }
+        }
+        (Keymap { commands, ..self }, clashes)
+    }
+
+    /// The command of the project that a key runs.
+    pub fn command(&self, key: Key) -> Option<&str> {
+        self.commands.iter().find(|(_, keys)| keys.contains(&key)).map(|(name, _)| name.as_str())
+    }
+
+    /// The keys of a command of the project.
+    pub fn keys_of_command(&self, name: &str) -> &[Key] {
+        self.commands.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// What a key does in a pane of this scope: its own bindings first, then moves, then what holds everywhere.

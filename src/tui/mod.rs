@@ -3,7 +3,9 @@
 pub mod actions;
 pub mod clipboard;
 pub mod command;
+pub mod custom;
 pub mod editor;
+pub mod errands;
 pub mod fleet;
 pub mod fuzzy;
 pub mod graph;
@@ -18,6 +20,7 @@ pub mod pointer;
 pub mod problems;
 pub mod remote;
 pub mod run;
+pub mod runner;
 pub mod seek;
 pub mod settings;
 pub mod terminal;
@@ -28,5 +31,6 @@ pub mod update;
 
 pub mod view;
 
+pub use custom::{Commands, Prepared};
 pub use run::{Options, run};
 pub use theme::Depth;

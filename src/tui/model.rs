@@ -6,13 +6,14 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::actions::{Action, Scope};
+use super::custom::Runs;
 use super::fleet::{Fleet, Row, Sort, Tone};
 use super::graph::Needs;
 use super::input::{History, Input};
 use super::keymap::Keymap;
 use super::log::LogPane;
 use super::pointer::Pointer;
-use super::problems::Problems;
+use super::problems::{Listed, Problems};
 use super::theme::Theme;
 use crate::api::convert::Ask;
 use crate::api::wire::Why;
@@ -96,6 +97,15 @@ pub enum Popup {
         question: String,
         /// What is done.
         order: Order,
+    },
+    /// Leaving ends a command; `y` does it.
+    Leave(String),
+    /// What a command of the project prints.
+    Output {
+        /// Its number.
+        run: u64,
+        /// So many lines from the newest; 0 stays with it.
+        up: usize,
     },
 }
 
@@ -300,6 +310,8 @@ pub struct Model {
     pub log: LogPane,
     /// What compilers and tests said.
     pub problems: Problems,
+    /// Commands of the project, and what they printed.
+    pub runs: Runs,
     /// What each service needs.
     pub needs: Needs,
     /// The first line of the graph that is shown.
@@ -350,6 +362,7 @@ impl Model {
             event: List::default(),
             log: LogPane::default(),
             problems: Problems::default(),
+            runs: Runs::default(),
             needs: Needs::new(),
             graph_scroll: 0,
             keymap: Arc::default(),
@@ -384,7 +397,7 @@ impl Model {
         match pane {
             Pane::Services => Some(&mut self.services),
             Pane::Vendors => Some(&mut self.vendors),
-            Pane::Problems | Pane::Tests => Some(self.problems.list_mut(pane)),
+            Pane::Problems | Pane::Tests => Some(self.problems.list_mut(self.listed_in(pane))),
             Pane::Events => Some(&mut self.event),
             Pane::Logs => None,
         }
@@ -394,9 +407,32 @@ impl Model {
     pub fn ids(&self, pane: Pane) -> Vec<String> {
         match pane {
             Pane::Services | Pane::Vendors => self.rows(pane == Pane::Vendors).into_iter().map(|row| row.id).collect(),
-            Pane::Problems | Pane::Tests => self.problems.rows(pane).into_iter().map(|row| row.id).collect(),
+            Pane::Problems | Pane::Tests => {
+                self.problems.rows(self.listed_in(pane)).iter().map(|row| row.id().to_owned()).collect()
+            }
             Pane::Events => self.events.iter().rev().map(|event| format!("{} {}", event.at, event.text)).collect(),
             Pane::Logs => Vec::new(),
+        }
+    }
+
+    /// The list of problems or tests that has the focus: both together where they have the screen alone.
+    pub fn listed(&self) -> Option<Listed> {
+        if !matches!(self.focus, Pane::Problems | Pane::Tests) || self.screen != Screen::Dashboard {
+            return None;
+        }
+        Some(match self.focus {
+            _ if self.zoom || super::view::layout::is_narrow(self.size) => Listed::Whole,
+            Pane::Tests => Listed::Tests,
+            _ => Listed::Problems,
+        })
+    }
+
+    /// What a pane of problems or tests lists.
+    pub fn listed_in(&self, pane: Pane) -> Listed {
+        match pane {
+            _ if self.focus == pane && self.listed() == Some(Listed::Whole) => Listed::Whole,
+            Pane::Tests => Listed::Tests,
+            _ => Listed::Problems,
         }
     }
 

@@ -1,11 +1,12 @@
 //! What can happen, and what can be done about it.
 
+use super::custom::{RunCmd, RunMsg};
 use super::fleet::Tone;
 use super::graph::Needs;
 use super::keys::Key;
 use super::log::LogCmd;
 use super::model::{Link, Order};
-use super::problems::{Place, Tests};
+use super::problems::{Place, ProblemCmd, ProblemMsg, Tests};
 use crate::api::wire::{Progress, Ps, Why};
 use crate::logs::index::{Anchor, Direction, Found, Position};
 
@@ -61,10 +62,14 @@ pub enum Msg {
     Needs(Needs),
     /// How tests of a service go.
     Tested(String, Tests),
+    /// Something about problems was found out.
+    Problem(ProblemMsg),
     /// A line of the log was looked for: what came of it, from where, and what it was.
     Found(Found, (Anchor, Direction), &'static str),
     /// The whole of a line of the log.
     Opened(Position, Option<Vec<u8>>),
+    /// A command of the project tells something.
+    Run(RunMsg),
     /// What was asked is over; the error's words where it failed.
     Done(String, Result<(), String>),
     /// What became of a copy, and what the terminal must get for it.
@@ -84,8 +89,12 @@ pub enum Cmd {
     Needs(Vec<String>),
     /// Open a place in the editor.
     Edit(Place),
-    /// Run the tests of these services.
-    Test(Vec<String>),
+    /// Run the tests of these services; with a pattern, only those whose names match.
+    Test(Vec<String>, Option<String>),
+    /// Find out something about problems.
+    Problem(ProblemCmd),
+    /// Run a command of the project, or end one.
+    Run(RunCmd),
     /// Open a page in the browser.
     OpenUrl(String),
     /// Take the mouse, or give it back.

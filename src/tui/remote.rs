@@ -13,7 +13,7 @@ use super::fleet::Tone;
 use super::graph::Needs;
 use super::model::{Link, Order};
 use super::msg::Msg;
-use super::problems::{Tests, read_tests};
+use super::problems::{ProblemMsg, Tests, read_tests};
 use super::run::Options;
 use crate::api::launch::Launcher;
 use crate::api::wire::{Progress, Request, StartFlags};
@@ -108,17 +108,28 @@ impl Remote {
         });
     }
 
-    /// Runs the tests of services, as `orchestra test` does.
-    pub fn test(&self, services: Vec<String>) {
+    /// Asks whether failed tests keep a service from running.
+    pub fn gate(&self, service: String) {
+        let inner = Arc::clone(&self.inner);
+        tokio::spawn(async move {
+            // A service that went away meanwhile waits for nothing.
+            let told = answers::why(&inner.home, inner.project.as_deref(), &service).await;
+            let tests = told.ok().and_then(|told| told.answer.tests);
+            inner.say(Msg::Problem(ProblemMsg::Gate(service, tests))).await;
+        });
+    }
+
+    /// Runs the tests of services, as `orchestra test` does; with a pattern, only those whose names match.
+    pub fn test(&self, services: Vec<String>, only: Option<String>) {
         let inner = Arc::clone(&self.inner);
         tokio::spawn(async move {
             for service in &services {
                 inner.say(Msg::Tested(service.clone(), Tests { running: true, ..Tests::default() })).await;
             }
-            let results = inner.run_tests(&services).await;
+            let results = inner.run_tests(&services, only.as_deref()).await;
             for service in services {
                 let tests = match &results {
-                    Ok(json) => read_tests(json, &service),
+                    Ok(json) => Tests { only: only.is_some(), ..read_tests(json, &service) },
                     Err(error) => Tests { error: Some(error.clone()), ..Tests::default() },
                 };
                 inner.say(Msg::Tested(service, tests)).await;
@@ -240,12 +251,14 @@ impl Inner {
         Err(Error::new(Kind::Unreachable, "the supervisor went away while it answered"))
     }
 
-    async fn run_tests(&self, services: &[String]) -> Result<serde_json::Value, String> {
+    async fn run_tests(&self, services: &[String], only: Option<&str>) -> Result<serde_json::Value, String> {
         let program = std::env::current_exe().map_err(|e| format!("cannot find our own program: {e}"))?;
         let output = Command::new(program)
             .arg("-C")
             .arg(&self.home.root)
-            .args(["test", "-o", "json", "--"])
+            .args(["test", "-o", "json"])
+            .args(only.map(|pattern| format!("--run={pattern}")))
+            .arg("--")
             .args(services)
             .stdin(Stdio::null())
             .kill_on_drop(true)

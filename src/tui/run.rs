@@ -16,7 +16,9 @@ use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
+use super::custom::Commands;
 use super::editor::Screen;
+use super::errands::{self, Coroner};
 use super::fleet::Tone;
 use super::hands;
 use super::keys::Key;
@@ -24,6 +26,7 @@ use super::model::Model;
 use super::msg::{Cmd, Msg};
 use super::problems::Place;
 use super::remote::Remote;
+use super::runner::Runner;
 use super::settings::Settings;
 use super::terminal::Terminal;
 use super::theme::{Depth, Theme};
@@ -64,6 +67,8 @@ pub struct Options {
     pub depth: Depth,
     /// What the user wishes.
     pub settings: Settings,
+    /// The project's own commands, where it could be read.
+    pub commands: Option<Commands>,
 }
 
 /// Shows the dashboard until somebody leaves it. The fleet runs on.
@@ -73,16 +78,33 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let size = terminal.size().map_err(|e| broken(&e))?;
     let mut model = Model::new(&options.name, size, now());
     settle(&mut model, &options.settings, options.depth);
+    model.runs.names = options.commands.as_ref().map(|commands| commands.names.clone()).unwrap_or_default();
+    let runner = Runner::new(options.commands.clone(), sender.clone());
     let remote = Remote::new(&options, sender);
     remote.watch();
     let changed = Arc::new(Notify::new());
     let wake = Arc::clone(&changed);
     let index = Arc::new(Index::open(&options.home.logs(), Box::new(move || wake.notify_one()))?);
     let shown = Instant::now() - FRAME;
-    let mut dashboard =
-        Loop { model, remote, messages, index, changed, searched: None, looked: None, dirty: true, shown };
+    let coroner = Coroner::new(now());
+    let mut dashboard = Loop {
+        model,
+        remote,
+        runner,
+        messages,
+        index,
+        changed,
+        coroner,
+        searched: None,
+        looked: None,
+        dirty: true,
+        shown,
+    };
     let done = dashboard.run(&mut terminal).await;
     drop(terminal);
+    // Nobody reads what they print any more, and none waits for that.
+    dashboard.messages.close();
+    dashboard.runner.end().await;
     match done {
         // The terminal is gone: there is nobody to tell.
         Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof) => Ok(()),
@@ -116,10 +138,13 @@ fn now() -> i64 {
 struct Loop {
     model: Model,
     remote: Remote,
+    runner: Runner,
     messages: mpsc::Receiver<Msg>,
     index: Arc<Index>,
     /// The index has another answer.
     changed: Arc<Notify>,
+    /// Looks for panics.
+    coroner: Coroner,
     /// What the index looks for.
     searched: Option<String>,
     /// What the index was asked for last, and how it stood then.
@@ -160,6 +185,7 @@ impl Loop {
                 () = self.changed.notified() => self.log_changed(),
                 _ = tick.tick() => {
                     self.count_rates();
+                    self.coroner.look(&self.remote, &self.index, now());
                     self.message(Msg::Tick(now()))
                 }
                 _ = beat.tick(), if self.model.pointer.edge() != 0 => self.message(Msg::Beat),
@@ -238,7 +264,9 @@ impl Loop {
             Cmd::Ask(order) => self.remote.ask(order),
             Cmd::Why(service) => self.remote.why(service),
             Cmd::Needs(services) => self.remote.needs(services),
-            Cmd::Test(services) => self.remote.test(services),
+            Cmd::Test(services, only) => self.remote.test(services, only),
+            Cmd::Run(cmd) => self.runner.carry_out(cmd),
+            Cmd::Problem(cmd) => errands::run(&self.remote, &self.index, cmd),
             Cmd::OpenUrl(url) => self.remote.open_url(&url),
             Cmd::Edit(place) => self.edit(&place, terminal, input)?,
             Cmd::Write(bytes) => terminal.write(&bytes)?,

@@ -99,7 +99,7 @@ pub fn parse(text: &str) -> Settings {
         }
     };
     let mut settings = Settings::default();
-    let mut changes = BTreeMap::new();
+    let (mut changes, mut commands) = (BTreeMap::new(), BTreeMap::new());
     if let Some(value) = table.get("preset") {
         preset(value, &mut changes, &mut settings.problems);
     }
@@ -114,16 +114,25 @@ pub fn parse(text: &str) -> Settings {
             ("ascii", _, Value::Boolean(on)) => settings.ascii = *on,
             ("mouse", _, Value::Boolean(on)) => settings.no_mouse = !on,
             ("ascii" | "mouse", ..) => settings.problems.push(format!("keys.toml: `{name}` is true or false")),
+            ("commands", _, Value::Table(table)) => {
+                for (name, value) in table {
+                    commands.extend(keys(name, value, &mut settings.problems).map(|keys| (name.clone(), keys)));
+                }
+            }
             (_, Some(scope), Value::Table(keys)) => bindings(scope, keys, &mut changes, &mut settings.problems),
             _ => {
-                let known = Scope::ALL.iter().map(|scope| scope.word()).chain(["preset", "theme", "ascii", "mouse"]);
+                let known = Scope::ALL
+                    .iter()
+                    .map(|scope| scope.word())
+                    .chain(["commands", "preset", "theme", "ascii", "mouse"]);
                 settings.problems.push(format!("keys.toml: there is no `{name}`{}", nearest(name, known)));
             }
         }
     }
     let (keymap, clashes) = Keymap::with(&changes);
+    let (keymap, hidden) = keymap.with_commands(commands);
     settings.keymap = keymap;
-    settings.problems.extend(clashes.into_iter().map(|clash| format!("keys.toml: {clash}")));
+    settings.problems.extend(clashes.into_iter().chain(hidden).map(|clash| format!("keys.toml: {clash}")));
     settings
 }
 
@@ -146,21 +155,25 @@ fn bindings(scope: Scope, table: &Table, changes: &mut BTreeMap<Action, Vec<Key>
             problems.push(format!("keys.toml: [{}] has no action `{name}`{near}", scope.word()));
             continue;
         };
-        let texts: Option<Vec<&str>> = match value {
-            Value::String(key) => Some(vec![key]),
-            Value::Array(keys) => keys.iter().map(Value::as_str).collect(),
-            _ => None,
-        };
-        let Some(texts) = texts else {
-            problems.push(format!("keys.toml: `{name}` takes a key, or a list of keys: [\"r\", \"f5\"]"));
-            continue;
-        };
-        let keys: Vec<Key> = texts.iter().filter_map(|text| Key::parse(text)).collect();
-        for text in texts.iter().filter(|text| Key::parse(text).is_none()) {
-            problems.push(format!("keys.toml: `{text}` of `{name}` is no key: j, G, space, ctrl-d, alt-x, f5, pgdn"));
-        }
-        changes.insert(entry.action, keys);
+        changes.extend(keys(name, value, problems).map(|keys| (entry.action, keys)));
     }
+}
+
+/// One key, or a list of them.
+fn keys(name: &str, value: &Value, problems: &mut Vec<String>) -> Option<Vec<Key>> {
+    let texts: Option<Vec<&str>> = match value {
+        Value::String(key) => Some(vec![key]),
+        Value::Array(keys) => keys.iter().map(Value::as_str).collect(),
+        _ => None,
+    };
+    let Some(texts) = texts else {
+        problems.push(format!("keys.toml: `{name}` takes a key, or a list of keys: [\"r\", \"f5\"]"));
+        return None;
+    };
+    for text in texts.iter().filter(|text| Key::parse(text).is_none()) {
+        problems.push(format!("keys.toml: `{text}` of `{name}` is no key: j, G, space, ctrl-d, alt-x, f5, pgdn"));
+    }
+    Some(texts.iter().filter_map(|text| Key::parse(text)).collect())
 }
 
 fn among<'a>(what: &str, value: &Value, known: impl Iterator<Item = &'a str>) -> String {
@@ -186,6 +199,21 @@ mod tests {
         let does = |key: &str| settings.keymap.action(Scope::Services, Key::parse(key).unwrap());
         assert_eq!((does("R"), does("r"), does("f5")), (Some(Action::Restart), None, None));
         assert_eq!((does("s"), does("f7")), (None, Some(Action::Start)));
+    }
+
+    #[test]
+    fn commands_of_the_project_have_keys_and_win() {
+        let settings = parse("[commands]\nmigrate = \"f9\"\nseed = [\"ctrl-s\", \"R\"]\nbad = 1\n");
+        let command = |key: &str| settings.keymap.command(Key::parse(key).unwrap()).map(str::to_owned);
+        assert_eq!([command("f9"), command("R"), command("r")], [Some("migrate".into()), Some("seed".into()), None]);
+        assert_eq!(settings.keymap.keys_of_command("migrate"), [Key::parse("f9").unwrap()]);
+        assert_eq!(
+            settings.problems,
+            [
+                "keys.toml: `bad` takes a key, or a list of keys: [\"r\", \"f5\"]",
+                "keys.toml: `R` means the command `seed`, and `raw` (problems) no more",
+            ]
+        );
     }
 
     #[test]

@@ -34,6 +34,9 @@ pub(super) struct Args {
     /// Test with the race detector
     #[arg(short = 'r', long)]
     race: bool,
+    /// Run only the tests whose names match, as `go test -run` does; `ps` keeps what it knows of all tests
+    #[arg(long, value_name = "REGEX")]
+    run: Option<String>,
     /// Also test the running fleet
     #[arg(long)]
     acceptance: bool,

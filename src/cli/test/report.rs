@@ -186,6 +186,9 @@ struct WirePackage {
     /// Why it failed, where no test did.
     error: Option<String>,
     problems: Vec<wire::Problem>,
+    /// `go vet` found them, and nothing was run because of them; left out where that is not so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    vet: bool,
     output: Vec<String>,
     tests: Vec<WireTest>,
 }
@@ -273,6 +276,7 @@ fn package((kind, tested, result): &(Kind, Tested, &PackageResult), home: &Home)
         coverage: result.coverage,
         error: result.error.clone(),
         problems: result.problems.iter().map(problem).collect(),
+        vet: result.vet,
         output: result.output.clone(),
         tests: result.tests.iter().map(test).collect(),
     }

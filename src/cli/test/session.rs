@@ -103,6 +103,14 @@ impl Session<'_> {
             input.overrides = self.names.iter().map(|name| (name.clone(), race.clone())).collect();
             self.project.tests(input)
         })
+        .map(|mut specs| {
+            for (spec, pattern) in specs.iter_mut().zip(self.args.run.iter().cycle()) {
+                // Behind what the files say, since the last of two equal flags holds; but `-args` ends everything.
+                let end = spec.flags.iter().position(|flag| flag == "-args").unwrap_or(spec.flags.len());
+                spec.flags.insert(end, format!("-run={pattern}"));
+            }
+            specs
+        })
     }
 
     async fn unit(&mut self, specs: &[TestSpec], stopped: watch::Receiver<Stop>) -> Result<(), Error> {
@@ -227,7 +235,8 @@ impl Session<'_> {
             let text = junit::document(&self.project.name, &began.1.to_string(), report.elapsed, &suites);
             std::fs::write(file, text).context("write", file)?;
         }
-        if !interrupted {
+        // What some tests came to says nothing about all.
+        if !interrupted && self.args.run.is_none() {
             self.remember(&report)?;
         }
         let error = report.error();

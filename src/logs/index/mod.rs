@@ -7,10 +7,11 @@
 //! Lines are ordered by their beginnings, not by their ends as `orchestra logs` prints them: so a prompt is there at once and never moves.
 //!
 //! From below: `segment` keeps files open, `fold` knows stack traces, `scan` makes a `block` of bytes, `feed` reads a source, `join` puts blocks
-//! together, `text` reads lines again, `matching` asks blocks what a query wants (`hits`), `store` has it all, `window` and `seek` answer from it,
-//! `work` is the thread.
+//! together, `text` reads lines again, `matching` asks blocks what a query wants (`hits`), `store` has it all, `window`, `seek` and `dumps` answer from
+//! it, `work` is the thread.
 
 mod block;
+mod dumps;
 mod export;
 mod feed;
 mod fold;
@@ -42,6 +43,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+pub use dumps::{Dump, Looked};
 pub use export::Lines;
 pub use place::{Anchor, Direction, Position};
 pub use query::{Channels, Levels, Pattern, Query};

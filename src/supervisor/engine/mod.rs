@@ -7,6 +7,8 @@ mod builds;
 #[cfg(test)]
 mod checks;
 #[cfg(test)]
+mod counted;
+#[cfg(test)]
 mod edit_tests;
 mod edits;
 mod ends;

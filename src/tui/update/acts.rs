@@ -1,6 +1,6 @@
 //! What actions do with services.
 
-use super::{log, moves};
+use super::{custom, log, moves, problems};
 use crate::api::convert::Ask;
 use crate::tui::actions::Action;
 use crate::tui::command::Command;
@@ -16,6 +16,7 @@ pub(super) fn run(model: &mut Model, command: Command) -> Vec<Cmd> {
         Command::Act(action) => act(model, action),
         Command::Order(order) => vec![ask(model, order)],
         Command::Test(names) => test(model, names),
+        Command::RerunFailed => problems::rerun_failed(model),
         Command::Theme(theme) => {
             model.theme = theme;
             Vec::new()
@@ -25,7 +26,12 @@ pub(super) fn run(model: &mut Model, command: Command) -> Vec<Cmd> {
         Command::Time(us) => vec![Cmd::Log(LogCmd::Time(us))],
         Command::Line(n) => vec![Cmd::Log(LogCmd::Number(n))],
         Command::Since(since) => log::since(model, since),
-        Command::Quit => vec![Cmd::Quit],
+        Command::Run(name) => custom::start(model, &name),
+        Command::Output => {
+            custom::show(model);
+            Vec::new()
+        }
+        Command::Quit => custom::leave(model),
     }
 }
 
@@ -40,7 +46,7 @@ pub(super) fn ask(model: &mut Model, order: Order) -> Cmd {
 pub(super) fn test(model: &mut Model, names: Vec<String>) -> Vec<Cmd> {
     let names: Vec<String> = names.iter().map(|name| service_of(name).to_owned()).collect();
     model.toast(Tone::Wait, format!("test {} …", names.join(", ")));
-    vec![Cmd::Test(names)]
+    vec![Cmd::Test(names, None)]
 }
 
 /// `api` of `api.2`.
@@ -58,6 +64,11 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Cmd> {
     if model.screen == Screen::Dashboard
         && model.focus == Pane::Logs
         && let Some(cmds) = log::act(model, action)
+    {
+        return cmds;
+    }
+    if model.screen == Screen::Dashboard
+        && let Some(cmds) = problems::act(model, action)
     {
         return cmds;
     }
@@ -85,12 +96,8 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Cmd> {
             model.screen = Screen::Graph;
             return vec![needs(model)];
         }
-        Action::EditProblem => return edit(model),
-        Action::TestAgain => {
-            let service = model.problems.selected(model.focus).map(|row| row.service);
-            return service.map_or_else(Vec::new, |service| test(model, vec![service]));
-        }
         Action::ShowEvent => return log::at_event(model),
+        Action::Run => custom::ask(model),
         Action::Suspend => return vec![Cmd::Suspend],
         Action::Redraw => return vec![Cmd::Redraw],
         Action::Mouse => {
@@ -114,6 +121,7 @@ pub(super) fn close(model: &mut Model, leave: bool) -> Vec<Cmd> {
     {
         return cmds;
     } else if leave && model.focus == Pane::Logs && model.log.opened.take().is_some() {
+    } else if problems::close(model) {
     } else if model.zoom {
         model.zoom = false;
     } else if !leave && !model.marks.is_empty() {
@@ -122,7 +130,7 @@ pub(super) fn close(model: &mut Model, leave: bool) -> Vec<Cmd> {
         model.list_filter.clear();
         moves::settle(model);
     } else if leave {
-        return vec![Cmd::Quit];
+        return custom::leave(model);
     } else {
         model.toasts.clear();
     }
@@ -182,17 +190,6 @@ fn watch(model: &mut Model) -> Vec<Cmd> {
     let Some(first) = names.first().and_then(|name| model.fleet.service(name)) else { return Vec::new() };
     let order = Order { rerun: Some(!first.rerun), ..Order::new(Ask::Start, names) };
     vec![ask(model, order)]
-}
-
-fn edit(model: &mut Model) -> Vec<Cmd> {
-    match model.problems.selected(model.focus).map(|row| row.place) {
-        Some(Some(place)) => vec![Cmd::Edit(place)],
-        Some(None) => {
-            model.toast(Tone::Wait, "it names no place in a file");
-            Vec::new()
-        }
-        None => Vec::new(),
-    }
 }
 
 fn open_url(model: &mut Model) -> Vec<Cmd> {

@@ -38,7 +38,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Option<Vec<Cmd>> {
         Action::Wrap => pane.wrap = !pane.wrap,
         Action::Time => pane.time = pane.time.next(),
         Action::Pretty => pane.form = if pane.form == Form::Pretty { Form::Written } else { Form::Pretty },
-        Action::Raw => pane.form = if pane.form == Form::Raw { Form::Pretty } else { Form::Raw },
+        Action::Bytes => pane.form = if pane.form == Form::Raw { Form::Pretty } else { Form::Raw },
         Action::Traces => {
             pane.filters.unfolded = !pane.filters.unfolded;
             cmds.push(Cmd::Log(LogCmd::Query));

@@ -2,9 +2,11 @@
 
 mod acts;
 mod count;
+mod custom;
 mod log;
 mod mouse;
 mod moves;
+mod problems;
 mod prompt;
 
 use super::actions::Action;
@@ -18,9 +20,10 @@ use crate::api::wire::Progress;
 
 /// Changes the model.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
-    let cmds = change(model, msg);
+    let mut cmds = change(model, msg);
     model.settle_lists();
     model.settle_log();
+    cmds.extend(problems::wishes(model));
     cmds
 }
 
@@ -50,7 +53,7 @@ fn change(model: &mut Model, msg: Msg) -> Vec<Cmd> {
             if let Some(trouble) = &ps.supervisor.trouble {
                 model.link = Link::Trouble(trouble.clone());
             }
-            model.problems.update(&ps.services);
+            model.problems.update(&ps.services, model.now);
             model.fleet.update(*ps);
             moves::settle(model);
             Vec::new()
@@ -78,6 +81,15 @@ fn change(model: &mut Model, msg: Msg) -> Vec<Cmd> {
         }
         Msg::Needs(needs) => {
             model.needs = needs;
+            Vec::new()
+        }
+        Msg::Problem(msg) => {
+            let services = model.fleet.ps.as_ref().map_or(&[][..], |ps| &ps.services);
+            model.problems.answered(msg, services, model.now);
+            Vec::new()
+        }
+        Msg::Run(msg) => {
+            custom::told(model, msg);
             Vec::new()
         }
         Msg::Tested(service, tests) => {
@@ -108,6 +120,7 @@ fn change(model: &mut Model, msg: Msg) -> Vec<Cmd> {
 fn tick(model: &mut Model, now: i64) -> Vec<Cmd> {
     model.now = now;
     model.toasts.retain(|toast| toast.until > now);
+    model.problems.refresh();
     match &model.screen {
         Screen::Detail(detail) => vec![Cmd::Why(detail.service.clone())],
         Screen::Graph => vec![acts::needs(model)],
@@ -117,16 +130,16 @@ fn tick(model: &mut Model, now: i64) -> Vec<Cmd> {
 
 fn tested(model: &mut Model, service: &str, tests: Tests) {
     if !tests.running {
-        let failed = tests.failed.len();
+        let failed = tests.failed();
         let (tone, text) = match &tests.error {
             Some(error) => (Tone::Bad, format!("tests of {service}: {error}")),
             None if failed > 0 => (Tone::Bad, format!("tests of {service}: {failed} failed")),
-            None => (Tone::Good, format!("tests of {service}: {} passed", tests.passed)),
+            None => (Tone::Good, format!("tests of {service}: {} passed", tests.passed())),
         };
         model.event(tone, text.clone());
         model.toast(tone, text);
     }
-    model.problems.tested(service, tests);
+    model.problems.tested(service, tests, model.now);
 }
 
 fn told(model: &mut Model, progress: &Progress) -> Vec<Cmd> {
@@ -158,6 +171,9 @@ fn key_pressed(model: &mut Model, key: Key) -> Vec<Cmd> {
     if let Some(what) = model.log.letter.take() {
         log::letter(model, what, key);
         return Vec::new();
+    }
+    if let Some(name) = model.keymap.command(key).map(str::to_owned) {
+        return custom::start(model, &name);
     }
     if count::goes_on(model, key) {
         let count = model.count;

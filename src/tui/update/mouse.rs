@@ -1,6 +1,6 @@
 //! What the mouse does. What it points at is told by `view::spot`, which asks what draws.
 
-use super::{acts, log, moves, prompt};
+use super::{acts, custom, log, moves, prompt};
 use crate::tui::keys::{Code, Key};
 use crate::tui::log::LogCmd;
 use crate::tui::model::{Model, Pane, Popup};
@@ -22,6 +22,8 @@ pub(super) fn wheel(model: &mut Model, x: u16, y: u16, by: isize) -> Vec<Cmd> {
         Spot::Opened => log::scroll_opened(model, by),
         Spot::Screen => moves::go(model, |at, _| at.saturating_add_signed(by)),
         Spot::Help => prompt::scroll_help(model, by),
+        Spot::Output => custom::scroll(model, by),
+        Spot::Source(_) => model.problems.scroll = model.problems.scroll.saturating_add_signed(by),
         Spot::Mark(_) => prompt::choose_mark(model, by),
         Spot::Candidate(_) => prompt::next_candidate(model, by.signum()),
         Spot::Hint(_) | Spot::Answer(_) | Spot::Beside | Spot::Nothing => {}
@@ -42,7 +44,7 @@ fn scroll(model: &mut Model, pane: Pane, by: isize) {
 pub(super) fn click(model: &mut Model, x: u16, y: u16) -> Vec<Cmd> {
     (model.pointer.drag, model.log.letter, model.count) = (None, None, None);
     match spot::at(model, x, y) {
-        Spot::Pane(pane) => moves::focus(model, pane),
+        Spot::Pane(pane) | Spot::Source(pane) => moves::focus(model, pane),
         Spot::Row(pane, at) => return row(model, pane, at),
         Spot::Fold(pane, at) => return fold(model, pane, at),
         Spot::Line(at) => return line(model, at, x),
@@ -63,7 +65,7 @@ pub(super) fn click(model: &mut Model, x: u16, y: u16) -> Vec<Cmd> {
             }
         }
         Spot::Beside => model.popup = None,
-        Spot::Mark(None) | Spot::Help | Spot::Screen | Spot::Nothing => {}
+        Spot::Mark(None) | Spot::Help | Spot::Output | Spot::Screen | Spot::Nothing => {}
     }
     Vec::new()
 }
@@ -81,6 +83,7 @@ fn select(model: &mut Model, pane: Pane, at: usize) -> bool {
     let Some(list) = model.list_of(pane) else { return false };
     let was = list.at == at;
     list.go(at, &ids);
+    model.problems.scroll = 0;
     was
 }
 

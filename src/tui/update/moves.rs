@@ -34,10 +34,6 @@ pub(super) fn here(model: &mut Model, action: Action) {
             model.sort = model.sort.next();
             settle(model);
         }
-        Action::NextProblem => step(model, 1),
-        Action::PreviousProblem => step(model, -1),
-        Action::Failing => model.problems.all = !model.problems.all,
-        Action::Dismiss => model.problems.dismiss(model.focus),
         Action::Fold => fold(model),
         Action::Mark => mark(model),
         Action::MarkAll => mark_all(model),
@@ -77,8 +73,8 @@ pub(super) fn go(model: &mut Model, to: impl Fn(usize, usize) -> usize) {
         model.graph_scroll = to(model.graph_scroll, last).min(last);
         return;
     }
-    if matches!(model.focus, Pane::Problems | Pane::Tests) {
-        return model.problems.go(model.focus, to);
+    if let Some(listed) = model.listed() {
+        return model.problems.go(listed, to);
     }
     if model.focus == Pane::Events {
         let ids = model.ids(Pane::Events);

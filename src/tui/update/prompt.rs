@@ -1,6 +1,6 @@
 //! Keys while something is typed, or asked.
 
-use super::{acts, log, moves};
+use super::{acts, custom, log, moves};
 use crate::tui::actions::{Action, Scope};
 use crate::tui::command;
 use crate::tui::keys::{Code, Key};
@@ -10,11 +10,12 @@ use crate::tui::msg::Cmd;
 pub(super) fn popup_key(model: &mut Model, popup: Popup, key: Key) -> Vec<Cmd> {
     let action = model.keymap.action(Scope::Move, key);
     match popup {
-        Popup::Confirm { question, order } => match key.typed() {
-            Some('y' | 'Y') => vec![acts::ask(model, order)],
-            Some('n' | 'N') => Vec::new(),
-            _ if matches!(action, Some(Action::Close | Action::Quit)) => Vec::new(),
-            _ => {
+        Popup::Output { run, up } => custom::key(model, (run, up), key),
+        Popup::Leave(question) => custom::leave_key(model, question, key),
+        Popup::Confirm { question, order } => match answer(model, key) {
+            Some(true) => vec![acts::ask(model, order)],
+            Some(false) => Vec::new(),
+            None => {
                 model.popup = Some(Popup::Confirm { question, order });
                 Vec::new()
             }
@@ -96,6 +97,16 @@ pub(super) fn take_candidate(model: &mut Model, at: usize) {
     let found = command::complete(model, prompt.input.text()).into_iter().nth(at);
     if let (Some(prompt), Some(found)) = (&mut model.prompt, found) {
         (prompt.input, prompt.chosen, prompt.error) = (crate::tui::input::Input::of(&found.line), None, None);
+    }
+}
+
+/// Whether a key says yes or no to a question.
+pub(super) fn answer(model: &Model, key: Key) -> Option<bool> {
+    let action = model.keymap.action(Scope::Move, key);
+    match key.typed() {
+        Some('y' | 'Y') => Some(true),
+        Some('n' | 'N') => Some(false),
+        _ => matches!(action, Some(Action::Close | Action::Quit)).then_some(false),
     }
 }
 

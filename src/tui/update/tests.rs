@@ -108,3 +108,108 @@ fn cursors_and_marks_stay_with_what_they_are_on() {
     update(&mut model, Msg::Ps(Box::new(ps(Vec::new()))));
     assert_eq!(press(&mut model, "rjkG<enter>+W O"), []);
 }
+
+fn with_commands() -> Model {
+    let mut model = model();
+    model.runs.names =
+        vec![("migrate".into(), "go run ./cmd/migrate".into()), ("seed".into(), "go run ./cmd/seed".into())];
+    model
+}
+
+#[test]
+fn commands_of_the_project_are_run_shown_and_ended() {
+    use crate::sys::child::End;
+    use crate::tui::custom::{RunCmd, RunMsg};
+    let mut model = with_commands();
+    assert_eq!(press(&mut model, "!se<tab><enter>"), [Cmd::Run(RunCmd::Start(0, "seed".into()))]);
+    assert_eq!(model.popup, Some(Popup::Output { run: 0, up: 0 }));
+    let said = |n: usize| Msg::Run(RunMsg::Said(0, (0..n).map(|n| format!("line {n}").into_bytes()).collect()));
+    update(&mut model, said(50));
+    // What is read stays where it is.
+    press(&mut model, "kk");
+    update(&mut model, said(10));
+    assert_eq!(model.popup, Some(Popup::Output { run: 0, up: 12 }));
+    press(&mut model, "g");
+    assert_eq!(model.popup, Some(Popup::Output { run: 0, up: 59 }));
+    assert_eq!(press(&mut model, "G<ctrl-c>"), [Cmd::Run(RunCmd::Stop(0))]);
+    assert_eq!(press(&mut model, "<esc>"), []);
+    // It runs once at a time; typed again it is only shown.
+    assert_eq!(press(&mut model, ":run seed<enter>"), []);
+    assert_eq!(model.popup, Some(Popup::Output { run: 0, up: 0 }));
+    assert_eq!(press(&mut model, "<esc>q"), []);
+    assert_eq!(model.popup, Some(Popup::Leave("`seed` runs: end it and leave?".into())));
+    assert_eq!(press(&mut model, "n"), []);
+    update(&mut model, Msg::Run(RunMsg::Ended(0, Ok(End::Signal(2)))));
+    assert_eq!(model.toasts.back().map(|toast| toast.text.as_str()), Some("seed: ended by signal 2"));
+    assert_eq!(press(&mut model, ":output<enter>"), []);
+    assert_eq!(model.popup, Some(Popup::Output { run: 0, up: 0 }));
+    assert_eq!(press(&mut model, "qq"), [Cmd::Quit]);
+    assert_eq!(press(&mut model, ":run sed<enter>"), []);
+    let error = model.prompt.as_ref().and_then(|prompt| prompt.error.clone());
+    assert_eq!(error.as_deref(), Some("orchestra.yml has no command `sed`; did you mean `seed`?"));
+}
+
+#[test]
+fn a_key_of_keys_toml_runs_a_command() {
+    use crate::tui::custom::RunCmd;
+    use crate::tui::settings;
+    let mut model = with_commands();
+    model.keymap = std::sync::Arc::new(settings::parse("[commands]\nmigrate = \"f9\"\nother = \"f8\"\n").keymap);
+    assert_eq!(press(&mut model, "<f9>"), [Cmd::Run(RunCmd::Start(0, "migrate".into()))]);
+    assert_eq!(press(&mut model, "<esc><f8>"), []);
+    assert_eq!(model.toasts.back().map(|toast| toast.text.as_str()), Some("orchestra.yml has no command `other`"));
+    let mut none = super::tests::model();
+    assert_eq!(press(&mut none, "!"), []);
+    assert_eq!(none.prompt, None);
+}
+
+fn failing() -> Model {
+    use crate::api::wire;
+    let mut model = model();
+    let problem =
+        |line| wire::Problem { file: "api/main.go".into(), line, column: 2, message: format!("wrong {line}") };
+    let build = wire::Build { state: "failed".into(), id: None, error: None, problems: vec![problem(3), problem(7)] };
+    let broken = wire::Service { build: Some(build), ..service("api", &["ready"]) };
+    update(&mut model, Msg::Ps(Box::new(ps(vec![broken, service("web", &["ready"])]))));
+    model
+}
+
+#[test]
+fn a_pane_of_problems_opens_to_a_screen_and_closes_again() {
+    use crate::tui::problems::{Listed, Place, ProblemCmd};
+    let mut model = failing();
+    let place = |line| Place { file: "api/main.go".into(), line, column: 2 };
+    assert_eq!(press(&mut model, "3jo"), [Cmd::Edit(place(7))]);
+    assert_eq!(press(&mut model, "<enter>"), [Cmd::Problem(ProblemCmd::Excerpt(place(7)))]);
+    assert_eq!(model.listed(), Some(Listed::Whole));
+    assert_eq!(press(&mut model, "N"), [Cmd::Problem(ProblemCmd::Excerpt(place(3)))]);
+    assert_eq!(press(&mut model, "R"), [Cmd::Problem(ProblemCmd::Output("api".into()))]);
+    let copied = "api build: api/main.go:3:2: wrong 3\n".to_owned();
+    assert_eq!(press(&mut model, "y"), [Cmd::Problem(ProblemCmd::Copy(copied))]);
+    assert_eq!(press(&mut model, "b"), [Cmd::Ask(order(Ask::Build, &["api"]))]);
+    assert_eq!(press(&mut model, "t"), [Cmd::Test(vec!["api".into()], None)]);
+    press(&mut model, "qq");
+    assert_eq!((model.listed(), model.zoom), (Some(Listed::Problems), false));
+    assert_eq!(press(&mut model, "q"), [Cmd::Quit]);
+    // On a narrow terminal there is only the screen; leaving it leads back to the lists.
+    update(&mut model, Msg::Resize(80, 24));
+    assert_eq!(model.listed(), Some(Listed::Whole));
+    assert_eq!(press(&mut model, "q"), []);
+    assert_eq!((model.listed(), model.focus), (None, crate::tui::model::Pane::Services));
+}
+
+#[test]
+fn failed_tests_are_run_again_by_their_names() {
+    use crate::tui::problems::read_tests;
+    let mut model = model();
+    assert_eq!(press(&mut model, ":rerun failed<enter>"), []);
+    let test = |name: &str| serde_json::json!({"name": name, "state": "failed", "message": "got 1"});
+    let report = serde_json::json!({"packages": [
+        {"services": ["api"], "dir": "api", "tests": [test("TestA/x y"), test("TestB")]}, {"services": ["web"], "dir": "web", "error": "no"}]});
+    for service in ["api", "web"] {
+        update(&mut model, Msg::Tested(service.into(), read_tests(&report, service)));
+    }
+    let again = |service: &str, only: Option<&str>| Cmd::Test(vec![service.into()], only.map(str::to_owned));
+    assert_eq!(press(&mut model, "4t"), [again("api", Some("^TestA$/^x y$"))]);
+    assert_eq!(press(&mut model, ":rerun failed<enter>"), [again("api", Some("^(TestA|TestB)$")), again("web", None)]);
+}

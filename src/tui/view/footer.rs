@@ -29,7 +29,7 @@ pub fn status(model: &Model, buffer: &mut Buffer, area: Rect) {
 
 /// Keys, a question or a prompt; where the cursor stands.
 pub fn draw(model: &Model, buffer: &mut Buffer, layout: &Layout) -> Option<(u16, u16)> {
-    if let Some(Popup::Confirm { question, .. }) = &model.popup {
+    if let Some(Popup::Confirm { question, .. } | Popup::Leave(question)) = &model.popup {
         ask(model, question, buffer, layout.footer);
         return None;
     }
@@ -189,10 +189,14 @@ fn wanted(model: &Model) -> &'static [Action] {
         (_, Scope::Problems, _) => &[
             Action::Help,
             Action::Quit,
-            Action::EditProblem,
+            Action::OpenProblem,
             Action::NextProblem,
-            Action::Failing,
+            Action::EditProblem,
             Action::TestAgain,
+            Action::BuildAgain,
+            Action::Raw,
+            Action::Failing,
+            Action::CopyProblem,
             Action::Dismiss,
             Action::Zoom,
         ],

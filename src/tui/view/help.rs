@@ -11,21 +11,29 @@ use crate::tui::model::{Model, Popup};
 use crate::tui::theme::Token;
 
 /// A heading, or keys and what they do.
-pub type HelpLine = (String, &'static str);
+pub type HelpLine = (String, String);
 
 /// What help says; a heading has no second part.
 pub fn lines(model: &Model) -> Vec<HelpLine> {
     let mut lines = Vec::new();
     for scope in Scope::ALL {
         if !lines.is_empty() {
-            lines.push((String::new(), ""));
+            lines.push((String::new(), String::new()));
         }
-        lines.push((scope.word().to_uppercase(), ""));
+        lines.push((scope.word().to_uppercase(), String::new()));
         for entry in ACTIONS.iter().filter(|entry| entry.scope == scope) {
             let keys = model.keymap.keys(entry.action).iter().map(Key::to_string).collect::<Vec<_>>().join(" ");
             let keys = if keys.is_empty() { format!(":{}", entry.name) } else { keys };
-            lines.push((keys, entry.help));
+            lines.push((keys, entry.help.to_owned()));
         }
+    }
+    if !model.runs.names.is_empty() {
+        lines.push((String::new(), String::new()));
+        lines.push(("COMMANDS".to_owned(), String::new()));
+    }
+    for (name, runs) in &model.runs.names {
+        let keys = model.keymap.keys_of_command(name).iter().map(Key::to_string).collect::<Vec<_>>().join(" ");
+        lines.push((if keys.is_empty() { format!(":run {name}") } else { keys }, format!("{name}: {runs}")));
     }
     lines
 }
@@ -47,7 +55,7 @@ pub fn popup(model: &Model, buffer: &mut Buffer) {
         let heading = help.is_empty();
         let style = model.theme.style(if heading { Token::Dim } else { Token::Accent });
         let style = if heading { style.add_modifier(Modifier::BOLD) } else { style };
-        line.cell(&keys, 18, false, style).put(" ", plain).put(help, plain);
+        line.cell(&keys, 18, false, style).put(" ", plain).put(&help, plain);
     }
 }
 

@@ -3,6 +3,7 @@
 use ratatui::layout::Rect;
 
 use crate::tui::model::{Model, Pane, Screen};
+use crate::tui::problems::Listed;
 
 /// From so many columns on, lists and log stand side by side.
 pub const WIDE: u16 = 140;
@@ -48,6 +49,11 @@ impl Layout {
     }
 }
 
+/// Whether lists, log and problems have no room side by side.
+pub fn is_narrow((columns, rows): (u16, u16)) -> bool {
+    columns < WIDE || rows < SMALL.1
+}
+
 /// Divides the screen.
 pub fn layout(model: &Model) -> Layout {
     let (columns, rows) = model.size;
@@ -63,7 +69,8 @@ pub fn layout(model: &Model) -> Layout {
     if model.screen != Screen::Dashboard {
         return layout;
     }
-    if model.zoom || columns < SMALL.0 || rows < SMALL.1 {
+    let whole = model.listed() == Some(Listed::Whole);
+    if model.zoom || whole || columns < SMALL.0 || rows < SMALL.1 {
         layout.set(model.focus, body);
     } else if columns >= WIDE {
         wide(model, body, &mut layout);
@@ -107,7 +114,8 @@ fn wide(model: &Model, body: Rect, layout: &mut Layout) {
 
 /// Panes that have nothing to show are their title only.
 fn lower(model: &Model, pane: Pane, least: u16) -> u16 {
-    let n = model.problems.rows(pane).len();
+    let listed = if pane == Pane::Tests { Listed::Tests } else { Listed::Problems };
+    let n = model.problems.rows(listed).len();
     if n == 0 { 1 } else { u16::try_from(n + 1).unwrap_or(u16::MAX).min(least * 3 / 2) }
 }
 

@@ -202,7 +202,7 @@ fn inked(ink: Ink, model: &Model) -> Style {
 }
 
 /// A service's own colours, on a terminal that has some.
-fn style(from: ansi::Style, model: &Model) -> Style {
+pub(super) fn style(from: ansi::Style, model: &Model) -> Style {
     let mut style = Style::new();
     if model.theme.has_colour() {
         style.fg = colour(from.foreground);

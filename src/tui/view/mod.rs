@@ -9,6 +9,7 @@ pub mod layout;
 pub mod lists;
 pub mod log;
 pub mod marks;
+pub mod output;
 pub mod paint;
 pub mod problems;
 pub mod shown;
@@ -43,6 +44,7 @@ pub fn draw(model: &Model, buffer: &mut Buffer) -> Option<(u16, u16)> {
     let cursor = footer::draw(model, buffer, &layout);
     help::popup(model, buffer);
     marks::popup(model, buffer);
+    output::popup(model, buffer);
     cursor
 }
 

@@ -1,7 +1,7 @@
 //! What is at a place of the screen. It asks the functions that draw, so that nothing is ever clicked but what is seen.
 
 use super::layout::{Layout, layout};
-use super::{footer, help, lists, log, marks, shown};
+use super::{footer, help, lists, log, marks, output, problems, shown};
 use crate::tui::actions::Action;
 use crate::tui::model::{Model, Pane, Popup, Screen};
 
@@ -35,6 +35,10 @@ pub enum Spot {
     Candidate(usize),
     /// The list of keys.
     Help,
+    /// What a command prints.
+    Output,
+    /// What is said of a problem, below their list.
+    Source(Pane),
     /// A row of the list of marks; `None` beside them.
     Mark(Option<usize>),
     /// Beside what lies over the screen.
@@ -51,7 +55,7 @@ pub fn at(model: &Model, x: u16, y: u16) -> Spot {
     }
     let place = (x, y).into();
     match &model.popup {
-        Some(Popup::Confirm { question, .. }) => {
+        Some(Popup::Confirm { question, .. } | Popup::Leave(question)) => {
             let [yes, no] = footer::answers(question, layout.footer);
             return match () {
                 () if yes.contains(place) => Spot::Answer(true),
@@ -60,6 +64,9 @@ pub fn at(model: &Model, x: u16, y: u16) -> Spot {
             };
         }
         Some(Popup::Help(_)) => return if help::area(model).contains(place) { Spot::Help } else { Spot::Beside },
+        Some(Popup::Output { .. }) => {
+            return if output::area(model).contains(place) { Spot::Output } else { Spot::Beside };
+        }
         Some(Popup::Marks(_)) => {
             return if marks::area(model).contains(place) { Spot::Mark(marks::at(model, x, y)) } else { Spot::Beside };
         }
@@ -87,8 +94,13 @@ fn in_pane(model: &Model, layout: &Layout, pane: Pane, x: u16, y: u16) -> Spot {
     if pane == Pane::Logs {
         return in_log(model, layout, x, y);
     }
+    let area = layout.pane(pane);
+    if matches!(pane, Pane::Problems | Pane::Tests) && problems::source_area(model, area, pane).contains((x, y).into())
+    {
+        return Spot::Source(pane);
+    }
     let Some(row) = shown::of(model, layout, pane).and_then(|shown| shown.at(x, y)) else { return Spot::Pane(pane) };
-    match lists::fold_column(model, layout.pane(pane), pane, row) {
+    match lists::fold_column(model, area, pane, row) {
         Some(column) if column == x => Spot::Fold(pane, row),
         _ => Spot::Row(pane, row),
     }

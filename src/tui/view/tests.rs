@@ -17,7 +17,7 @@ use crate::tui::keys::keys;
 use crate::tui::log::{Bar, Name, Rate};
 use crate::tui::model::{Link, Model};
 use crate::tui::msg::Msg;
-use crate::tui::problems::Tests;
+use crate::tui::problems::{Death, Excerpt, Place, ProblemMsg, read_tests};
 use crate::tui::testing::{instance, ps, service};
 use crate::tui::theme::{Depth, Theme};
 use crate::tui::update::update;
@@ -62,8 +62,13 @@ pub(super) fn model(size: (u16, u16)) -> Model {
     let problems = vec![problem(41, "undefined: newRepo"), problem(88, "declared and not used: tx")];
     orders.build = Some(wire::Build { state: "failed".into(), id: None, error: None, problems });
     let mut payments = service("payments", &["failed"]);
-    payments.instances[0].last_exit =
-        Some(wire::Exit { code: Some(2), signal: None, reason: "exit".into(), killed: false, at: String::new() });
+    payments.instances[0].last_exit = Some(wire::Exit {
+        code: Some(2),
+        signal: None,
+        reason: "exit".into(),
+        killed: false,
+        at: "2026-01-02T03:04:57Z".into(),
+    });
     payments.instances[0].restarts = 5;
     let mut postgres = service("postgres", &["ready"]);
     postgres.kind = "vendor".into();
@@ -71,7 +76,8 @@ pub(super) fn model(size: (u16, u16)) -> Model {
     named.instances[0] = instance("名前.1", "starting", 130.0);
     let all = vec![service("auth", &["ready"]), orders, payments, postgres, service("mailer", &["idle"]), named];
     update(&mut model, Msg::Ps(Box::new(ps(all))));
-    update(&mut model, Msg::Tested("auth".into(), Tests { passed: 88, ..Tests::default() }));
+    let report = serde_json::json!({"packages": [{"services": ["auth"], "dir": "auth", "passed": 88, "tests": [], "elapsed_ms": 1200}]});
+    update(&mut model, Msg::Tested("auth".into(), read_tests(&report, "auth")));
     let name = |service: &str, label: &str| Name { service: service.into(), label: label.into() };
     model.log.names = vec![name("auth", "auth"), name("orders", "orders-1"), name("payments", "payments")];
     model.log.window = window(vec![
@@ -182,6 +188,61 @@ fn screens() {
             let mut model = model(size);
             press(&mut model, keys);
             insta::assert_snapshot!(format!("{name}-{}x{}", size.0, size.1), text(&draw(&model)));
+        }
+    }
+}
+
+/// Everything that can be wrong.
+fn troubled(size: (u16, u16)) -> Model {
+    let mut model = model(size);
+    let report = serde_json::json!({"packages": [
+        {"services": ["payments"], "dir": "internal/charge", "passed": 41, "skipped": 2, "elapsed_ms": 3400, "tests": [
+            {"name": "TestCharge/declined", "state": "failed", "file": "internal/charge/charge_test.go", "line": 57,
+             "message": "got 500, want 402", "elapsed_ms": 20, "output": ["    charge_test.go:57: got 500, want 402"]}]},
+        {"services": ["payments"], "dir": "internal/refund", "vet": true, "passed": 0, "tests": [], "problems": [
+            {"file": "internal/refund/pg.go", "line": 12, "column": 2, "message": "unkeyed fields"}]}]});
+    update(&mut model, Msg::Tested("payments".into(), read_tests(&report, "payments")));
+    let raw = ["panic: assignment to entry in nil map", "", "goroutine 1 [running]:", "main.(*Charger).Refund(0x1)"];
+    let death = |service: &str, time| Death {
+        service: service.into(),
+        key: "nil map".into(),
+        time,
+        n: 5,
+        message: "assignment to entry in nil map".into(),
+        place: Some(Place { file: "internal/charge/refund.go".into(), line: 31, column: 0 }),
+        function: "main.(*Charger).Refund".into(),
+        n_frames: 14,
+        raw: raw.map(str::to_owned).into(),
+    };
+    let deaths = vec![death("payments", NOW - 8_000_000), death("auth", NOW - 90_000_000)];
+    update(&mut model, Msg::Problem(ProblemMsg::Deaths(deaths)));
+    let lines =
+        ["func main() {", "    cfg := config.Load()", "    repo := newRepo(cfg)", "    srv := server.New(repo)", "}"];
+    let excerpt =
+        Excerpt { first: 39, lines: lines.map(str::to_owned).into(), at: Some(2), mark: Some((12, 7)), modified: 0 };
+    let place = Place { file: "orders/main.go".into(), line: 41, column: 17 };
+    update(&mut model, Msg::Problem(ProblemMsg::Excerpt(place, Ok(excerpt))));
+    let printed = vec!["# example.com/shop/orders".to_owned(), "./main.go:41:17: undefined: newRepo".to_owned()];
+    update(&mut model, Msg::Problem(ProblemMsg::Output("orders".into(), printed)));
+    model
+}
+
+#[test]
+fn problems_and_tests() {
+    let screens = [
+        ("all", "3z"),
+        ("excerpt", "3zj"),
+        ("raw", "3zjR"),
+        ("panic", "3zlll<enter><enter>jR"),
+        ("folded", "3z<enter>"),
+        ("failing", "4zf"),
+        ("panes", ""),
+    ];
+    for (name, keys) in screens {
+        for size in SIZES {
+            let mut model = troubled(size);
+            press(&mut model, keys);
+            insta::assert_snapshot!(format!("trouble-{name}-{}x{}", size.0, size.1), text(&draw(&model)));
         }
     }
 }
