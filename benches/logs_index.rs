@@ -1,12 +1,15 @@
-//! The log index over ten million lines: `cargo bench --bench logs_index`. `LINES_TOTAL` says how many lines, `LOGS_AT` where they are made.
+//! The log index over ten million lines: `cargo bench --bench logs_index [-- --write]`. `LINES_TOTAL` says how many lines, `LOGS_AT` where they are made.
 //!
-//! Makes the segments of ten services (100-byte payloads), checks that every line is found, then measures: the first screen, the whole scan, filters, jumps,
-//! memory, and windows while 500,000 lines a second are being appended by the writer that shims use.
+//! Makes the segments of ten services (100-byte payloads), checks that every line is found, then measures: the first screen and all lines, with and without the
+//! files in the kernel's cache, memory, filters, jumps, and windows while 500,000 lines a second are being appended by the writer that shims use; then the same
+//! lines of 500 services. With `--write` the table replaces that of the last run in benches/RESULTS.md.
 #![expect(clippy::print_stdout, reason = "a bench says what it measured")]
 
-use std::error::Error;
+mod segments;
+
+use std::cell::RefCell;
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,63 +18,119 @@ use std::time::{Duration, Instant};
 
 use orchestra::logs::index::{Anchor, Direction, Found, Index, Levels, Pattern, Query};
 use orchestra::logs::level::Level;
-use orchestra::logs::record::{self, SEGMENT, Stream};
+use orchestra::logs::record::Stream;
 use orchestra::logs::stamp;
 use orchestra::logs::writer::{Place, Writer};
+use segments::{APART, Lines, Outcome};
 
 const SERVICES: usize = 10;
+/// So many a large fleet has.
+const MANY: usize = 500;
 const PAYLOAD: usize = 100;
 const RATE: u64 = 500_000;
 const FLOOD: Duration = Duration::from_secs(10);
 /// So many rows a screen has.
 const ROWS: usize = 46;
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
-
 fn main() -> Outcome<()> {
     let lines: u64 = std::env::var("LINES_TOTAL").ok().and_then(|n| n.parse().ok()).unwrap_or(10_000_000);
     let at = std::env::var_os("LOGS_AT").map_or_else(std::env::temp_dir, PathBuf::from);
     let root = at.join(format!("orchestra-logs-index-{}", std::process::id()));
     fs::create_dir_all(&root)?;
-    let result = measure(&root, lines);
+    let table = Table::default();
+    table.say(&format!("{lines} lines of {PAYLOAD} bytes; `cargo bench --bench logs_index`, {}.\n", date()?));
+    table.say("| what | figure | correctness |\n|---|---|---|");
+    let result = measure(&root, lines, &table);
     fs::remove_dir_all(&root)?;
-    result
+    result?;
+    if std::env::args().any(|argument| argument == "--write") { table.write() } else { Ok(()) }
 }
 
-fn measure(root: &Path, lines: u64) -> Outcome<()> {
-    let logs = root.join("dot/logs");
-    make(&logs, lines)?;
-    let before = memory();
-    let begin = Instant::now();
-    let (tell, woken) = sync_channel(1);
-    let wake = Box::new(move || {
-        // One call waits already.
-        tell.try_send(()).ok();
-    });
-    let index = Index::open(&logs, wake)?;
-    let bench = Bench { index, woken };
-    bench.until(|index| !index.window(Anchor::Bottom, ROWS, 0).rows.is_empty());
-    println!("first screen             {:>9.1?}", begin.elapsed());
-    bench.until(|index| index.progress().idle && index.window(Anchor::Bottom, 1, 0).exact);
-    let took = begin.elapsed();
-    let window = bench.index.window(Anchor::Bottom, ROWS, 0);
-    if window.n_lines != lines || window.n_wanted() != lines {
-        return Err(format!("{} lines instead of {lines}", window.n_lines).into());
+/// What is said, line by line: for benches/RESULTS.md.
+#[derive(Default)]
+struct Table(RefCell<String>);
+
+impl Table {
+    fn say(&self, line: &str) {
+        println!("{line}");
+        let mut all = self.0.borrow_mut();
+        all.push_str(line);
+        all.push('\n');
     }
-    println!("whole scan               {took:>9.1?}  {:.2} M lines/s", lines as f64 / took.as_secs_f64() / 1e6);
-    let used = memory().saturating_sub(before) as f64 / 1e6;
-    println!("memory                   {used:>7.1} MB  {:.1} MB per million lines", used / (lines as f64 / 1e6));
+
+    fn row(&self, what: &str, figure: &str, correctness: &str) {
+        self.say(&format!("| {what} | {figure} | {correctness} |"));
+    }
+
+    /// In the place of what the last run said.
+    fn write(&self) -> Outcome<()> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/RESULTS.md");
+        let text = fs::read_to_string(&path)?;
+        let [begin, end] = ["begin", "end"].map(|word| format!("<!-- logs_index.rs: {word} -->\n"));
+        let (before, rest) = text.split_once(&begin).ok_or("no place for it in RESULTS.md")?;
+        let (_, after) = rest.split_once(&end).ok_or("no place for it in RESULTS.md")?;
+        Ok(fs::write(&path, format!("{before}{begin}{}{end}{after}", self.0.borrow()))?)
+    }
+}
+
+fn date() -> Outcome<String> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_micros() as i64;
+    Ok(String::from_utf8_lossy(&stamp::text(now)[..10]).into_owned())
+}
+
+fn measure(root: &Path, lines: u64, table: &Table) -> Outcome<()> {
+    let logs = root.join("dot/logs");
+    make(&logs, SERVICES, lines)?;
+    if forget(&logs).is_ok() {
+        // Dropped at once: what it keeps is not to count below.
+        Bench::open(&logs, lines, "10 services, not in the kernel's cache", table)?;
+    }
+    let bench = Bench::open(&logs, lines, "10 services", table)?;
     bench.filters(lines)?;
     bench.jumps(lines)?;
-    bench.flood(root, lines)
+    bench.flood(root, lines)?;
+    drop(bench);
+    fs::remove_dir_all(root.join("dot"))?;
+    make(&logs, MANY, lines)?;
+    let bench = Bench::open(&logs, lines, "500 services", table)?;
+    bench.jumps(lines)
 }
 
-struct Bench {
+struct Bench<'a> {
     index: Index,
     woken: Receiver<()>,
+    table: &'a Table,
 }
 
-impl Bench {
+impl<'a> Bench<'a> {
+    /// Opens the logs and waits until every line is known.
+    fn open(logs: &Path, lines: u64, what: &str, table: &'a Table) -> Outcome<Bench<'a>> {
+        let before = memory();
+        let begin = Instant::now();
+        let (tell, woken) = sync_channel(1);
+        let wake = Box::new(move || {
+            // One call waits already.
+            tell.try_send(()).ok();
+        });
+        let index = Index::open(logs, wake)?;
+        let bench = Bench { index, woken, table };
+        bench.until(|index| !index.window(Anchor::Bottom, ROWS, 0).rows.is_empty());
+        let first = begin.elapsed();
+        bench.until(|index| index.progress().idle && index.window(Anchor::Bottom, 1, 0).exact);
+        let took = begin.elapsed();
+        let window = bench.index.window(Anchor::Bottom, ROWS, 0);
+        if window.n_lines != lines || window.n_wanted() != lines {
+            return Err(format!("{} lines instead of {lines}", window.n_lines).into());
+        }
+        let rate = lines as f64 / took.as_secs_f64() / 1e6;
+        let used = memory().saturating_sub(before) as f64 / lines as f64;
+        let figure = format!(
+            "first screen {first:.1?}, all lines {took:.1?} ({rate:.2} M lines/s), {used:.1} MB a million lines"
+        );
+        table.row(what, &figure, &format!("{lines} lines found"));
+        Ok(bench)
+    }
+
     fn until(&self, mut holds: impl FnMut(&Index) -> bool) {
         while !holds(&self.index) {
             self.woken.recv_timeout(Duration::from_secs(5)).ok();
@@ -103,7 +162,8 @@ impl Bench {
             });
             let n = self.index.window(Anchor::Bottom, ROWS, 0).n_wanted();
             let first = first.map_or("-".to_owned(), |first| format!("{first:.1?}"));
-            println!("filter {name:<18} first rows {first:>8}  whole {:>8.1?}  {n} lines", begin.elapsed());
+            let figure = format!("first rows {first}, all {:.1?}", begin.elapsed());
+            self.table.row(&format!("filter: {name}"), &figure, &format!("{n} lines"));
             if n.abs_diff(about) > about / 20 + 30 {
                 return Err(format!("{name}: {n} lines instead of about {about}").into());
             }
@@ -127,7 +187,7 @@ impl Bench {
                 return Err(format!("line {number} is {text}").into());
             }
         }
-        say("jump to any line", times);
+        self.say("jump to any line", times, "1000 jumps, each to its line");
         let begin = Instant::now();
         self.index.set_search(Some(Pattern::regex("L0000000005 ", false)?));
         let mut found = Found::Looking;
@@ -135,9 +195,10 @@ impl Bench {
             found = index.next_hit(Anchor::Top, Direction::Forward);
             found != Found::Looking
         });
-        println!("search, found at the top {:>9.1?}", begin.elapsed());
+        let first = begin.elapsed();
         self.until(|index| index.hits().complete);
-        println!("search, whole pass       {:>9.1?}  {} hit", begin.elapsed(), self.index.hits().n);
+        let figure = format!("found {first:.1?}, all {:.1?}", begin.elapsed());
+        self.table.row("search for a text of the sixth line", &figure, &format!("{} hit", self.index.hits().n));
         self.index.set_search(None);
         if found == Found::Nothing { Err("not found".into()) } else { Ok(()) }
     }
@@ -163,21 +224,21 @@ impl Bench {
         let total = lines + written.load(Ordering::Relaxed);
         self.until(|index| index.window(Anchor::Bottom, 0, 0).n_lines >= total);
         let caught_up = begin.elapsed() - took;
-        say("window under flood", times);
         let rate = (total - lines) as f64 / took.as_secs_f64();
         let ours = busy.saturating_sub(writer).as_secs_f64() / took.as_secs_f64() * 100.0;
-        println!(
-            "flood {rate:.0} lines/s: {ours:.0} % of a core without the writer, at most {behind} lines behind, caught up in {caught_up:.1?}"
-        );
+        let what = format!("window while {rate:.0} lines/s are appended");
+        let more = format!("at most {behind} lines behind, caught up in {caught_up:.1?}");
+        self.say(&what, times, &more);
+        self.table.row("processor time meanwhile, without the writer", &format!("{ours:.0} % of a core"), "");
         let n = self.index.window(Anchor::Bottom, 0, 0).n_lines;
         if n == total { Ok(()) } else { Err(format!("{n} lines instead of {total}").into()) }
     }
-}
 
-fn say(what: &str, mut times: Vec<Duration>) {
-    times.sort_unstable();
-    let at = |part: f64| times[((times.len() - 1) as f64 * part) as usize];
-    println!("{what:<24} p50 {:.2?}  p99 {:.2?}  max {:.2?}", at(0.5), at(0.99), at(1.0));
+    fn say(&self, what: &str, mut times: Vec<Duration>, correctness: &str) {
+        times.sort_unstable();
+        let at = |part: f64| times[((times.len() - 1) as f64 * part) as usize];
+        self.table.row(what, &format!("p50 {:.2?}, p99 {:.2?}, most {:.2?}", at(0.5), at(0.99), at(1.0)), correctness);
+    }
 }
 
 /// Appends at the rate; says how much processor time that took.
@@ -206,64 +267,44 @@ fn append(dot: &Path, stop: &AtomicBool, written: &AtomicU64) -> std::io::Result
     Ok(thread_time().saturating_sub(cpu))
 }
 
-/// Writes segments as shims would, line after line by another service in runs.
-fn make(logs: &Path, lines: u64) -> Outcome<()> {
-    let mut folders = Vec::new();
-    for service in 0..SERVICES {
-        let dir = logs.join(format!("service-{service}")).join("1");
-        fs::create_dir_all(&dir)?;
-        folders.push(Folder { dir, number: 0, size: SEGMENT, out: None });
-    }
+/// Ten services, or more: in runs of up to 50 lines of each.
+fn make(logs: &Path, services: usize, n: u64) -> Outcome<()> {
+    let services: Vec<String> = (0..services).map(|service| format!("service-{service}")).collect();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_micros() as i64;
-    let mut at = now - lines as i64 * 3 - 60_000_000;
-    let (mut service, mut left) = (0, 0);
-    for n in 0..lines {
-        if left == 0 {
-            service = (service + 1) % SERVICES;
-            left = 1 + n.wrapping_mul(2_654_435_761) % 50;
-        }
-        left -= 1;
-        at += 3;
+    let begin = now - n as i64 * APART - 60_000_000;
+    Lines { services: &services, n, longest_run: 50, begin }.make(logs, |n, payload| {
         let level = if n % 100 == 7 { "ERROR" } else { "INFO" };
         let trace = n.wrapping_mul(2_654_435_761) & 0xffff;
-        let mut payload =
-            format!("L{n:010} time=2026-01-02T03:04:05Z level={level} msg=\"served\" id={n} trace={trace:08x} ");
-        payload.extend(std::iter::repeat_n('x', PAYLOAD.saturating_sub(payload.len())));
-        folders[service].line(at, payload.as_bytes())?;
-    }
-    for mut folder in folders {
-        folder.out.iter_mut().try_for_each(Write::flush)?;
+        write!(payload, "L{n:010} time=2026-01-02T03:04:05Z level={level} msg=\"served\" id={n} trace={trace:08x} ")?;
+        payload.resize(PAYLOAD.max(payload.len()), b'x');
+        Ok(())
+    })
+}
+
+/// Takes the files below a folder out of the kernel's cache.
+fn forget(folder: &Path) -> Outcome<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            forget(&path)?;
+        } else {
+            let file = File::open(&path)?;
+            // What is not on the disk yet cannot be forgotten.
+            file.sync_all()?;
+            uncache(&file)?;
+        }
     }
     Ok(())
 }
 
-struct Folder {
-    dir: PathBuf,
-    number: u64,
-    size: u64,
-    out: Option<BufWriter<File>>,
+#[cfg(target_os = "linux")]
+fn uncache(file: &File) -> Outcome<()> {
+    Ok(nix::fcntl::posix_fadvise(file, 0, 0, nix::fcntl::PosixFadviseAdvice::POSIX_FADV_DONTNEED)?)
 }
 
-impl Folder {
-    fn line(&mut self, at: i64, payload: &[u8]) -> Outcome<()> {
-        if self.size >= SEGMENT {
-            self.number += 1;
-            let old = self.out.replace(BufWriter::new(File::create(self.dir.join(record::segment_name(self.number)))?));
-            old.into_iter().try_for_each(|mut old| old.flush())?;
-            self.size = 0;
-            self.record(at, Stream::Mark, b"run=1 mono=1")?;
-        }
-        self.record(at, Stream::Stdout, payload)
-    }
-
-    fn record(&mut self, at: i64, stream: Stream, payload: &[u8]) -> Outcome<()> {
-        let out = self.out.as_mut().ok_or("no segment")?;
-        out.write_all(&record::header(&stamp::text(at), stream, true))?;
-        out.write_all(payload)?;
-        out.write_all(b"\n")?;
-        self.size += (record::HEADER + payload.len() + 1) as u64;
-        Ok(())
-    }
+#[cfg(not(target_os = "linux"))]
+fn uncache(_: &File) -> Outcome<()> {
+    Err("the cache cannot be emptied here".into())
 }
 
 /// Bytes of this process in memory; 0 where the system does not tell.

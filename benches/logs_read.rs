@@ -3,8 +3,9 @@
 //! Makes the segments of four services (120-byte payloads), checks that every line comes out exactly once and in order, then measures in turns.
 #![expect(clippy::print_stdout, reason = "a bench says what it measured")]
 
+mod segments;
+
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
@@ -12,16 +13,13 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use orchestra::cli::logs::{ColorWhen, LogsArgs, LogsProject, run};
-use orchestra::logs::record::{self, SEGMENT, Stream};
-use orchestra::logs::stamp;
 use orchestra::sys::home::Home;
+use segments::{Lines, Outcome};
 
 const SERVICES: [&str; 4] = ["api", "billing", "gateway", "worker"];
 const PAYLOAD: usize = 120;
 const ROUNDS: usize = 7;
 const PRINT: &str = "--print-logs-of";
-
-type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome<ExitCode> {
     let arguments: Vec<String> = std::env::args().collect();
@@ -69,63 +67,19 @@ fn measure(root: &Path, lines: usize) -> Outcome<()> {
 /// Writes segments as the shim would, and the bare payload beside them.
 fn make(root: &Path, lines: usize, by_runs: bool) -> Outcome<()> {
     let mut bare = BufWriter::new(File::create(root.join("payload"))?);
-    let mut folders = Vec::new();
-    for name in SERVICES {
-        let dir = root.join(".orchestra/logs").join(name).join("1");
-        fs::create_dir_all(&dir)?;
-        folders.push(Folder { dir, number: 0, size: SEGMENT, out: None });
-    }
-    let mut at = 1_767_323_045_000_000;
-    let (mut service, mut left) = (0, 0_u64);
-    for n in 0..lines as u64 {
-        if left == 0 {
-            service = (service + 1) % SERVICES.len();
-            left = if by_runs { 1 + n.wrapping_mul(2_654_435_761) % 200 } else { 1 };
-        }
-        left -= 1;
-        at += 3;
-        let mut payload =
-            format!("L{n:010} time=2026-01-02T03:04:05Z level=INFO msg=\"request served\" method=GET path=/v1/orders");
-        payload.extend(std::iter::repeat_n('x', PAYLOAD - payload.len()));
-        folders[service].line(at, payload.as_bytes())?;
-        bare.write_all(payload.as_bytes())?;
-        bare.write_all(b"\n")?;
-    }
-    bare.flush()?;
-    for mut folder in folders {
-        folder.out.iter_mut().try_for_each(Write::flush)?;
-    }
-    Ok(())
-}
-
-struct Folder {
-    dir: std::path::PathBuf,
-    number: u64,
-    size: u64,
-    out: Option<BufWriter<File>>,
-}
-
-impl Folder {
-    fn line(&mut self, at: i64, payload: &[u8]) -> Outcome<()> {
-        if self.size >= SEGMENT {
-            self.number += 1;
-            let old = self.out.replace(BufWriter::new(File::create(self.dir.join(record::segment_name(self.number)))?));
-            old.into_iter().try_for_each(|mut old| old.flush())?;
-            self.size = 0;
-            let mark = format!("run=1 mono={}", (at - 1_767_323_000_000_000) * 1000);
-            self.record(at, Stream::Mark, mark.as_bytes())?;
-        }
-        self.record(at, Stream::Stdout, payload)
-    }
-
-    fn record(&mut self, at: i64, stream: Stream, payload: &[u8]) -> Outcome<()> {
-        let out = self.out.as_mut().ok_or("no segment")?;
-        out.write_all(&record::header(&stamp::text(at), stream, true))?;
-        out.write_all(payload)?;
-        out.write_all(b"\n")?;
-        self.size += (record::HEADER + payload.len() + 1) as u64;
-        Ok(())
-    }
+    let services = SERVICES.map(str::to_owned);
+    let longest_run = if by_runs { 200 } else { 1 };
+    let lines = Lines { services: &services, n: lines as u64, longest_run, begin: 1_767_323_045_000_000 };
+    lines.make(&root.join(".orchestra/logs"), |n, payload| {
+        write!(
+            payload,
+            "L{n:010} time=2026-01-02T03:04:05Z level=INFO msg=\"request served\" method=GET path=/v1/orders"
+        )?;
+        payload.resize(PAYLOAD, b'x');
+        bare.write_all(payload)?;
+        bare.write_all(b"\n")
+    })?;
+    Ok(bare.flush()?)
 }
 
 /// Every line once, in order.

@@ -19,6 +19,7 @@ import time
 
 import results
 from managers import Orchestra, Runit, S6, Supervisord, World, alive
+from managers.world import memory
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SETTLED = 5.6  # orchestra restarts at once what had been ready for 5 s
@@ -41,7 +42,7 @@ def restarts(world, managers, rounds, say):
     """SIGKILL of a service that had been ready for more than 5 s, until its new copy serves."""
     kinds = [(manager, kind) for manager in managers for kind in manager.webs()]
     for manager, kind in kinds:
-        manager.add(kind, ["-port", str(world.port())], notify=kind == "webn")
+        manager.add(kind, "steady", ["-port", world.port()], notify=kind == "webn")
     running(world, managers)
     times, copies = {kind: [] for kind in kinds}, dict.fromkeys(kinds, 0)
     began = time.monotonic()
@@ -68,8 +69,8 @@ def restarts(world, managers, rounds, say):
 def kills(world, managers, rounds, say):
     """SIGKILL of whatever restarts a service, under a quiet and a chatty one."""
     for manager in managers:
-        manager.add("quiet", ["-port", str(world.port())])
-        manager.add("chat", ["-chat", "-port", str(world.port())])
+        manager.add("quiet", "steady", ["-port", world.port()])
+        manager.add("chat", "tick", ["-rate", 500, "-port", world.port()])
     running(world, managers)
     say("### The manager is killed\n\nSIGKILL of the process that restarts the service (s6-supervise, runsv, supervisord, orchestra's supervisor), with a quiet service and one that writes 500 lines a second. "
         "supervisord has nobody who starts it again, so that is done at once by hand. 5 s later:\n")
@@ -96,10 +97,9 @@ def kills(world, managers, rounds, say):
             os.kill(pid, 15)
         time.sleep(1)
         wrote = world.wrote(manager.name("chat"))
-        lines = manager.lines("chat")
+        names = manager.check()["names"]
         for pid, count in wrote.items():
-            numbers = {int(n) for p, n in (line.split()[-2:] for line in lines if line.split()[-2:-1] == [str(pid)])}
-            lost.append(count - len(numbers & set(range(1, count + 1))))
+            lost.append(count - names.get(f"{manager.name('chat')}/{pid}", {"lines": 0})["lines"])
         summary = {kind: ", ".join(f"{words} {found.count(words)}×" if len(found) > 1 else words for words in dict.fromkeys(found)) for kind, found in verdicts.items()}
         say(row(manager.title, summary["quiet"], summary["chat"], f"{sum(lost)} of {sum(wrote.values())}" if wrote else "not known: nobody was left to say", spread(back), spread(again)))
     over(world, managers)
@@ -109,7 +109,7 @@ def kills(world, managers, rounds, say):
 def crashes(world, managers, say):
     """A service that exits with 1 at once."""
     for manager in managers:
-        manager.add("crash", ["-exit"])
+        manager.add("crash", "crashy")
     running(world, managers, wait=False)
     time.sleep(25)
     say("### A crash loop\n\nA service that exits with code 1 at once: starts within the first 10 s and 24 s.\n")
@@ -130,7 +130,7 @@ def crowd(world, managers, count, say):
     say("|---|---|---|---|---|---|")
     for manager in managers:
         for n in range(count):
-            manager.add(f"m{n:03}", [])
+            manager.add(f"m{n:03}", "steady")
         running(world, [manager])
         time.sleep(3)
         pids = [world.newest(manager.name(f"m{n:03}")) for n in range(count)]
@@ -151,13 +151,6 @@ def crowd(world, managers, count, say):
         manager.close()
     over(world, managers)
     say("")
-
-
-def memory(pid):
-    """KiB: resident, private, proportional."""
-    with open(f"/proc/{pid}/smaps_rollup") as file:
-        found = {line.split(":")[0]: int(line.split()[1]) for line in file if line.endswith("kB\n")}
-    return found["Rss"], found["Private_Clean"] + found["Private_Dirty"], found["Pss"]
 
 
 def running(world, managers, wait=True):

@@ -76,4 +76,7 @@ need_dlv() {
 # The terminal that tests of the dashboard draw on.
 need_tmux() { have tmux || apt_install tmux || brew_install tmux || die "install tmux and run this again"; }
 
+# What finds mistakes in the manual page. Whoever lacks it tests without.
+need_mandoc() { have mandoc || apt_install mandoc || brew_install mandoc || say "mandoc cannot be installed: the manual page is not checked"; }
+
 need_git() { have git || apt_install git || brew_install git || die "install git and run this again"; }

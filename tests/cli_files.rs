@@ -1,5 +1,7 @@
 //! Commands about files and the machine: `init`, `doctor`, `completions`, `man`, `schema`, and the format of 2015.
 
+use std::process::{Command, Stdio};
+
 use serde_json::Value;
 
 use crate::support::Fleet;
@@ -113,4 +115,61 @@ fn all_problems_of_all_files_at_once() {
         assert!(start.stderr.contains(place), "{place} is missing:\n{}", start.stderr);
     }
     assert!(start.stderr.contains("did you mean"), "{}", start.stderr);
+}
+
+#[test]
+fn the_manual_page_is_sound() {
+    let fleet = Fleet::new();
+    let pages = [&["man"][..], &["man", "start"], &["man", "vendors"], &["man", "keys"]];
+    let have =
+        |program: &str| Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    for args in pages {
+        let page = fleet.orchestra(args).ok().stdout;
+        fleet.write("page.1", &page);
+        // Who lacks a reader tests without it; scripts/test brings one.
+        if have("mandoc").is_ok() {
+            let lint = Command::new("mandoc").args(["-Tlint", "-Wwarning"]).arg(fleet.path("page.1")).output().unwrap();
+            let said = String::from_utf8_lossy(&lint.stdout).into_owned() + &String::from_utf8_lossy(&lint.stderr);
+            assert!(lint.status.success(), "{args:?}: {said}");
+        }
+        if have("groff").is_ok() {
+            let mut command = Command::new("groff");
+            let read = command.args(["-man", "-Tutf8", "-ww", "-Kutf8"]).arg(fleet.path("page.1")).output().unwrap();
+            assert!(
+                read.status.success() && read.stderr.is_empty(),
+                "{args:?}: {}",
+                String::from_utf8_lossy(&read.stderr)
+            );
+            assert!(read.stdout.len() > 500);
+        }
+    }
+}
+
+#[test]
+fn keys_of_the_dashboard_are_shown_and_checked() {
+    let fleet = Fleet::new();
+    fleet.set("XDG_CONFIG_HOME", fleet.path("config").to_str().unwrap());
+    let keys = fleet.orchestra(&["keys"]).ok().stdout;
+    assert!(keys.contains("services    restart  ") && keys.contains(" :export  "), "{keys}");
+    assert!(fleet.orchestra(&["keys", "check"]).ok().stdout.contains("there is no such file"));
+    let file = "config/orchestra/keys.toml";
+    fleet.write(file, "[services]\nrestart = \"R\"\n");
+    assert!(fleet.orchestra(&["keys", "check"]).ok().stdout.contains("no key means two things"));
+    let all = fleet.orchestra(&["keys", "-o", "json"]).ok().json();
+    assert!(all.as_array().unwrap().contains(&serde_json::json!({
+        "scope": "services", "action": "restart", "keys": ["R"], "help": "build, then replace the copies",
+    })));
+    fleet.write(file, "[services]\nrestart = \"s\"\nbiuld = \"x\"\nstart = \"?\"\n");
+    let checked = fleet.orchestra(&["keys", "check"]).exits(2);
+    let place = |line: &str| format!("{}:{line}", fleet.path(file).display());
+    for line in [
+        place("2:11: `s` means both `restart` [services] and `stop` [services], and does the first"),
+        place("3:1: [services] has no action `biuld`; did you mean `build`?"),
+        place("4:9: `?` is `start` [services] there, and not `help` [everywhere]"),
+    ] {
+        assert!(checked.stderr.contains(&line), "{line}\n{}", checked.stderr);
+    }
+    let json = fleet.orchestra(&["keys", "check", "-o", "json"]).exits(2).json();
+    assert_eq!(json["problems"][0]["line"], 2);
+    assert_eq!(json["notes"][0]["column"], 9);
 }

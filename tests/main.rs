@@ -30,4 +30,8 @@ mod layers;
 mod rerun;
 mod shim;
 mod support;
+mod terminal;
+mod terminal_editor;
+mod terminal_slow;
+mod terminal_theme;
 mod vendors;

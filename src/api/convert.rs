@@ -252,6 +252,8 @@ fn instance(view: &InstanceView) -> wire::Instance {
         .into(),
         cpu_percent: None,
         memory_bytes: None,
+        since: view.since_us.map(time),
+        ready_at: view.ready_us.map(time),
         limits: view.limits.as_ref().map(limits),
     }
 }
@@ -271,6 +273,7 @@ fn exit(view: &ExitView) -> wire::Exit {
         signal: view.signal,
         reason: view.reason.word().into(),
         killed: view.killed,
+        ran_ms: view.ran_us.and_then(|us| u64::try_from(us / 1000).ok()),
         at: time(view.at_us),
     }
 }
@@ -354,7 +357,8 @@ pub fn why(from: &Explanation, records: &[ContainerRecord]) -> wire::Why {
         }),
         containers: containers(&from.service, records),
         events: from.events.iter().map(|h| wire::WhyEvent { at: time(h.at_us), message: h.message.clone() }).collect(),
-        env: from.env.iter().cloned().collect(),
+        env: from.env.iter().map(|var| (var.key.clone(), var.value.clone())).collect(),
+        env_from: from.env.iter().map(|var| (var.key.clone(), var.from.to_owned())).collect(),
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) fn view(service: &str, state: Shown, settled: Settled) -> ServiceView
         listening: Vec::new(),
         restarts: 0,
         started_us: None,
+        since_us: None,
+        ready_us: None,
         last_exit: None,
         contained: false,
         healthy: None,

@@ -141,6 +141,12 @@ pub struct Instance {
     pub cpu_percent: Option<f64>,
     /// Resident memory of the group.
     pub memory_bytes: Option<u64>,
+    /// RFC 3339: since when it is in its state; left out where nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// RFC 3339: when the present run became ready for the first time; left out where it is not, and where nobody saw it start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_at: Option<String>,
     /// What the run is held to; only where `resources` say something and it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
@@ -179,6 +185,9 @@ pub struct Exit {
     /// It was told to end, and it or a part of it did not until SIGKILL came. Left out where that is not so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub killed: bool,
+    /// How long it ran; left out where it never ran, and where nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ran_ms: Option<u64>,
     /// RFC 3339.
     pub at: String,
 }
@@ -441,6 +450,9 @@ pub struct Why {
     pub events: Vec<WhyEvent>,
     /// The environment orchestra and the files set, secrets masked.
     pub env: BTreeMap<String, String>,
+    /// Where each of these comes from, in a few words; left out where nobody can say.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env_from: BTreeMap<String, String>,
 }
 
 /// A dependency as `why` shows it.

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCompleter;
 
 use super::{
-    build, complete, completions, doctor, export, init, kill, man, ps, restart, scale, schema, show, start, stop,
+    build, complete, completions, doctor, export, init, keys, kill, man, ps, restart, scale, schema, show, start, stop,
     strays, test, vendors, why,
 };
 
@@ -102,6 +102,8 @@ pub(super) enum Command {
     Doctor(doctor::DoctorArgs),
     /// Print the environment as shell commands
     Export(export::Args),
+    /// Show the dashboard's keys, or check keys.toml
+    Keys(keys::Args),
     /// Print a completion script for a shell; it completes service names too
     Completions(completions::Args),
     /// Print the manual page
@@ -228,6 +230,8 @@ mod tests {
             "orchestra vendors logs -f postgres -n 10",
             "orchestra vendors exec -T -e A=b -u root -w /tmp postgres psql -U postgres -c select",
             "orchestra start --yes",
+            "orchestra keys",
+            "orchestra keys check -o json",
             "orchestra test api ~web -v -r --acceptance --cover --junit out.xml",
         ] {
             assert!(parse(line).is_ok(), "{line}");

@@ -16,6 +16,7 @@ mod export;
 mod facts;
 mod hooks;
 pub mod init;
+mod keys;
 mod kill;
 mod last_words;
 pub mod logs;
@@ -95,6 +96,7 @@ fn dispatch(context: &Context, command: Command) -> Result<(), Error> {
         Command::Init(args) => facts::init(context, &args),
         Command::Strays(args) => strays::run(context, &args),
         Command::Doctor(args) => facts::doctor(context, &args),
+        Command::Keys(args) => keys::run(context, &args),
         Command::Completions(args) => completions::run(context, &args),
         Command::Man(args) => man::run(context, &args),
         Command::Schema(args) => schema::run(context, &args),

@@ -277,6 +277,8 @@ mod tests {
             health: "unknown".into(),
             cpu_percent: None,
             memory_bytes: None,
+            since: None,
+            ready_at: None,
             limits: None,
         }
     }
@@ -304,6 +306,7 @@ mod tests {
             signal: None,
             reason: "exit".into(),
             killed: false,
+            ran_ms: None,
             at: "2026-01-02T03:04:05.678Z".into(),
         });
         let mut broken = service("broken", "failed", vec![instance("broken.1", "failed")]);

@@ -1,6 +1,7 @@
 //! `orchestra why`
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use clap_complete::engine::ArgValueCompleter;
 
@@ -210,12 +211,18 @@ fn held_to(limits: &Limits) -> String {
     }
 }
 
+/// `ran 4.2s`
+fn ran(ms: u64) -> String {
+    format!("ran {}", text::time(Duration::from_millis(ms)))
+}
+
 fn exits(why: &Why) -> Vec<Row> {
     let row = |e: &crate::api::wire::WhyExit| {
         Row::Cells(vec![
             Cell::plain(format!("  {}", e.exit.at)),
             Cell::plain(e.instance.clone()),
             Cell::plain(ended(&e.exit)),
+            Cell::plain(e.exit.ran_ms.map_or_else(String::new, ran)),
         ])
     };
     why.exits.iter().map(row).collect()
@@ -229,7 +236,11 @@ fn events(why: &Why) -> Vec<Row> {
 }
 
 fn env(why: &Why) -> Vec<Row> {
-    why.env.iter().map(|(key, value)| Row::Line(format!("  {key}={value}"), None)).collect()
+    let row = |(key, value): (&String, &String)| {
+        let from = why.env_from.get(key).map_or_else(String::new, |from| format!("   ({from})"));
+        Row::Line(format!("  {key}={value}{from}"), None)
+    };
+    why.env.iter().map(row).collect()
 }
 
 #[cfg(test)]
@@ -275,7 +286,14 @@ mod tests {
             }],
             exits: vec![WhyExit {
                 instance: "api.1".into(),
-                exit: Exit { code: None, signal: Some(9), reason: "signal".into(), killed: false, at: at() },
+                exit: Exit {
+                    code: None,
+                    signal: Some(9),
+                    reason: "signal".into(),
+                    killed: false,
+                    ran_ms: Some(4200),
+                    at: at(),
+                },
             }],
             holders: vec!["port 8080 is held by pid 7 (nc)".into()],
             watched: true,
@@ -305,6 +323,7 @@ mod tests {
             }],
             events: vec![WhyEvent { at: at(), message: "built\x1b[2J".into() }],
             env: [("DB_PASSWORD".to_owned(), "***".to_owned())].into(),
+            env_from: [("DB_PASSWORD".to_owned(), "env of the service".to_owned())].into(),
         };
         insta::assert_snapshot!(render(&why, false), @r"
         `api` is queued: it waits for `db` to be ready
@@ -337,13 +356,13 @@ mod tests {
           in all                 1.24 s
 
         last exits
-          2026-01-02T03:04:05.678Z  api.1  ended by SIGKILL
+          2026-01-02T03:04:05.678Z  api.1  ended by SIGKILL  ran 4.2s
 
         what happened
           2026-01-02T03:04:05.678Z  built�[2J
 
         environment set by files and orchestra
-          DB_PASSWORD=***
+          DB_PASSWORD=***   (env of the service)
         ");
     }
 }

@@ -35,6 +35,24 @@ pub enum Origin {
     Orchestra,
 }
 
+impl Origin {
+    /// Where that is, in a few words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Origin::Caller => "caller",
+            Origin::Color => "for colours",
+            Origin::Found => "address of a service",
+            Origin::ProjectFile => "env file of the project",
+            Origin::Project => "env of the project",
+            Origin::Command => "env of the command",
+            Origin::ServiceFile => "env file of the service",
+            Origin::Service => "env of the service",
+            Origin::Line => "-e",
+            Origin::Orchestra => "orchestra",
+        }
+    }
+}
+
 /// One value of one layer.
 #[derive(Clone, Debug)]
 pub enum Raw {

@@ -38,8 +38,19 @@ pub fn lines(variables: &BTreeMap<OsString, Variable>, quoting: Quoting) -> (Vec
     (out, skipped)
 }
 
+/// A variable as it may be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Its name.
+    pub key: String,
+    /// Its value; a secret is masked.
+    pub value: String,
+    /// Where it comes from, in a few words.
+    pub from: &'static str,
+}
+
 /// What files and orchestra set, as it may be shown: without the caller's variables and the addresses of others, secrets masked.
-pub fn shown(variables: &BTreeMap<OsString, Variable>) -> Vec<(String, String)> {
+pub fn shown(variables: &BTreeMap<OsString, Variable>) -> Vec<Shown> {
     let set = variables.iter().filter(|(_, variable)| !matches!(variable.origin, Origin::Caller | Origin::Found));
     let text = |text: &OsStr| text.to_string_lossy().into_owned();
     let value = |key: &OsStr, variable: &Variable| match variable.origin {
@@ -47,7 +58,8 @@ pub fn shown(variables: &BTreeMap<OsString, Variable>) -> Vec<(String, String)> 
         Origin::Orchestra => text(&variable.value),
         _ => masked(&text(key), &text(&variable.value)),
     };
-    set.map(|(key, variable)| (text(key), value(key, variable))).collect()
+    set.map(|(key, variable)| Shown { key: text(key), value: value(key, variable), from: variable.origin.words() })
+        .collect()
 }
 
 /// A text between single quotes, each of its own as `'\''`.
@@ -124,6 +136,8 @@ mod tests {
             ("PORT_AUTH".into(), variable(Origin::Orchestra, "80")),
         ]);
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-        assert_eq!(shown(&secret), [pair("API_KEY", "********"), pair("PORT_AUTH", "80")]);
+        let told = shown(&secret).into_iter().map(|var| (var.key, var.value));
+        assert_eq!(told.collect::<Vec<_>>(), [pair("API_KEY", "********"), pair("PORT_AUTH", "80")]);
+        assert_eq!(shown(&secret)[0].from, "env of the service");
     }
 }

@@ -62,6 +62,9 @@ pub struct LastExit {
     /// SIGKILL had to end it or a part of it.
     #[serde(default)]
     pub killed: bool,
+    /// How long it ran, in microseconds, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ran_us: Option<i64>,
     /// Microseconds since 1970.
     pub at_us: i64,
 }

@@ -63,6 +63,7 @@ fn last_exit(exit: &ExitView) -> LastExit {
         signal: exit.signal,
         reason: exit.reason.word().to_owned(),
         killed: exit.killed,
+        ran_us: exit.ran_us,
         at_us: exit.at_us,
     }
 }
@@ -245,6 +246,8 @@ fn instance_view(
         listening: Vec::new(),
         restarts: last.map_or(0, |last| last.restarts),
         started_us: live.map(|copy| copy.record.started_us).or(last.and_then(|last| last.started_us)),
+        since_us: None,
+        ready_us: None,
         last_exit: seen_end(sight).or_else(|| last.and_then(|last| last.exits.last()).map(exit_view)),
         healthy: None,
         trouble: matches!(sight, Some(Sight::Unknown(_))).then(|| Trouble::Unknown.word()),
@@ -261,7 +264,7 @@ fn seen_end(sight: Option<&Sight>) -> Option<ExitView> {
         Outcome { .. } => Reason::Exit,
     };
     let Outcome { code, signal, killed, .. } = *outcome;
-    Some(ExitView { code, signal, reason, killed, at_us: outcome.ended_us? })
+    Some(ExitView { code, signal, reason, killed, ran_us: None, at_us: outcome.ended_us? })
 }
 
 fn build_view(last: &LastService) -> BuildView {
@@ -293,7 +296,8 @@ pub(super) fn exit_view(exit: &LastExit) -> ExitView {
         Reason::Port,
     ];
     let reason = reasons.into_iter().find(|reason| reason.word() == exit.reason).unwrap_or(Reason::Exit);
-    ExitView { code: exit.code, signal: exit.signal, reason, killed: exit.killed, at_us: exit.at_us }
+    let LastExit { code, signal, killed, ran_us, at_us, .. } = *exit;
+    ExitView { code, signal, reason, killed, ran_us, at_us }
 }
 
 /// What an intent says is wanted.

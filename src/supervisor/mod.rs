@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::error::Error;
+use crate::project::export::Shown;
 use crate::scheduler::{Capability, Node};
 use crate::services::build;
 use crate::services::spec::RunIn;
@@ -163,7 +164,7 @@ pub struct Explanation {
     /// What became of the newest edit that reached it.
     pub rerun: Option<Rerun>,
     /// What files and orchestra set in the environment of instance 1, secrets masked.
-    pub env: Vec<(String, String)>,
+    pub env: Vec<Shown>,
 }
 
 /// What the actor hears beside reports and timers.

@@ -245,7 +245,7 @@ fn past(copies: &[Copy], last: &[LastService], now_us: i64) -> BTreeMap<ServiceN
                 let words = format!("{} was lost: {how}", copy.instance);
                 past.happenings.push(Happening { at_us: now_us, message: words });
                 let (code, signal, reason) = (None, None, Reason::Lost);
-                exits.push(ExitView { code, signal, reason, killed: false, at_us: now_us });
+                exits.push(ExitView { code, signal, reason, killed: false, ran_us: None, at_us: now_us });
             }
             continue;
         };
@@ -261,6 +261,7 @@ fn past(copies: &[Copy], last: &[LastService], now_us: i64) -> BTreeMap<ServiceN
                 signal: exit.signal,
                 reason,
                 killed: exit.killed,
+                ran_us: Some(exit.ended_us.saturating_sub(copy.record.started_us).max(0)),
                 at_us: exit.ended_us,
             });
         }

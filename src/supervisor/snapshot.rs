@@ -300,6 +300,10 @@ pub struct InstanceView {
     pub restarts: u32,
     /// Microseconds since 1970, of the present or last run.
     pub started_us: Option<i64>,
+    /// Since when it is in its state, microseconds since 1970; `None` where nobody saw it.
+    pub since_us: Option<i64>,
+    /// When the present run became ready for the first time, where it is so and its start was seen, too.
+    pub ready_us: Option<i64>,
     /// The newest end.
     pub last_exit: Option<ExitView>,
     /// The probe's last word; `None` before the first.
@@ -361,6 +365,8 @@ pub struct ExitView {
     pub reason: Reason,
     /// It was told to end, and it or a part of it did not until SIGKILL came.
     pub killed: bool,
+    /// How long it ran, in microseconds; `None` where it never ran, and where nobody knows.
+    pub ran_us: Option<i64>,
     /// Microseconds since 1970.
     pub at_us: i64,
 }

@@ -15,14 +15,26 @@ pub enum Scope {
     Log,
     /// Problems and tests.
     Problems,
+    /// Everything about one service.
+    Detail,
+    /// Who depends on whom.
+    Graph,
     /// What happened.
     Events,
 }
 
 impl Scope {
     /// All of them, as help shows them.
-    pub const ALL: [Scope; 6] =
-        [Scope::Services, Scope::Log, Scope::Problems, Scope::Events, Scope::Move, Scope::Everywhere];
+    pub const ALL: [Scope; 8] = [
+        Scope::Services,
+        Scope::Log,
+        Scope::Problems,
+        Scope::Events,
+        Scope::Detail,
+        Scope::Graph,
+        Scope::Move,
+        Scope::Everywhere,
+    ];
 
     /// As `keys.toml` and the help name it.
     pub fn word(self) -> &'static str {
@@ -32,6 +44,8 @@ impl Scope {
             Scope::Services => "services",
             Scope::Log => "log",
             Scope::Problems => "problems",
+            Scope::Detail => "detail",
+            Scope::Graph => "graph",
             Scope::Events => "events",
         }
     }
@@ -141,6 +155,20 @@ actions! {
     }
     Events {
         ShowEvent "show-event" ["enter"] "the log at that moment";
+    }
+    Detail {
+        NextPart "next-part" ["]"] "next part";
+        PreviousPart "previous-part" ["["] "previous part";
+        GoProblem "go-problem" ["enter"] "go to what its build or its tests complain about";
+        CopyShown "copy-shown" ["y"] "copy what is shown";
+        OpenConfig "open-config" ["o"] "open its file in the editor";
+    }
+    Graph {
+        NodeLeft "node-left" ["h", "left"] "to what it needs";
+        NodeRight "node-right" ["l", "right"] "to what needs it";
+        GraphForm "graph-form" ["g"] "layers, or a tree";
+        LightNeeds "light-needs" ["d"] "show all it needs, or everything again";
+        LightDependents "light-dependents" ["D"] "show all that needs it, or everything again";
     }
     Move {
         Down "down" ["j", "down"] "down";

@@ -3,7 +3,7 @@
 use super::actions::{ACTIONS, Action, Scope};
 use super::fuzzy;
 use super::model::{Model, Order};
-use super::theme::Theme;
+use super::theme::{AUTO, Theme};
 use crate::api::convert::Ask;
 use crate::config::suggest;
 
@@ -24,8 +24,10 @@ pub enum Command {
     Run(String),
     /// What the newest of these printed.
     Output,
-    /// Other colours.
-    Theme(Theme),
+    /// Other colours; `None` are those that suit the background.
+    Theme(Option<Theme>),
+    /// Check `keys.toml`.
+    Keys,
     /// Everything about a service.
     Detail(String),
     /// The lines of the log that are shown, into a file.
@@ -50,7 +52,7 @@ pub struct Candidate {
 }
 
 /// Words that take services or a value; `stop` without one means all, as on the command line.
-const VERBS: [(&str, &str); 15] = [
+pub const VERBS: [(&str, &str); 16] = [
     ("start", "start services, or all of them"),
     ("stop", "stop services, or all of them"),
     ("restart", "build, then replace the copies"),
@@ -63,6 +65,7 @@ const VERBS: [(&str, &str); 15] = [
     ("scale", "SERVICE N: how many copies it shall have"),
     ("why", "everything about a service"),
     ("theme", "NAME: other colours"),
+    ("keys", "check: what is wrong in keys.toml"),
     ("export", "FILE: write the lines that are shown"),
     ("goto", "TIME or NUMBER: to that line of the log"),
     ("since", "TIME: only lines from then on; without one all of them"),
@@ -89,6 +92,7 @@ pub fn parse(model: &Model, line: &str) -> Result<Command, String> {
         ("rerun", _, ["failed"]) => Ok(Command::RerunFailed),
         ("rerun", _, _) => Err("type `rerun failed`".to_owned()),
         ("why", _, [name]) => Ok(Command::Detail(known(model, &[name])?.remove(0))),
+        ("keys", _, [] | ["check"]) => Ok(Command::Keys),
         ("theme", _, [name]) => theme(model, name),
         ("export", _, [_, ..]) => Ok(Command::Export(line.trim_start()[verb.len()..].trim().to_owned())),
         ("goto", _, [to]) => goto(model, to),
@@ -149,9 +153,11 @@ fn moment(model: &Model, to: &str) -> Result<Option<i64>, String> {
 }
 
 fn theme(model: &Model, name: &str) -> Result<Command, String> {
-    let depth = model.theme.depth();
-    Theme::named(name, depth).map(Command::Theme).ok_or_else(|| {
-        format!("there is no theme `{name}`; there are {}", Theme::names().collect::<Vec<_>>().join(", "))
+    if name == AUTO {
+        return Ok(Command::Theme(None));
+    }
+    Theme::named(name, model.theme.depth()).map(|theme| Command::Theme(Some(theme))).ok_or_else(|| {
+        format!("there is no theme `{name}`; there are {AUTO}, {}", Theme::names().collect::<Vec<_>>().join(", "))
     })
 }
 
@@ -189,7 +195,10 @@ pub fn complete(model: &Model, line: &str) -> Vec<Candidate> {
         Some("export") => Vec::new(),
         Some("run") => model.runs.names.clone(),
         Some("rerun") => vec![("failed".to_owned(), "the tests that failed".to_owned())],
-        Some("theme") => Theme::names().map(|name| (name.to_owned(), "theme".to_owned())).collect(),
+        Some("keys") => vec![("check".to_owned(), "what is wrong in keys.toml".to_owned())],
+        Some("theme") => {
+            [AUTO].into_iter().chain(Theme::names()).map(|name| (name.to_owned(), "theme".to_owned())).collect()
+        }
         Some(verb) if VERBS.iter().any(|(known, _)| *known == verb) => {
             let services = model.fleet.ps.iter().flat_map(|ps| &ps.services);
             services.map(|service| (service.name.clone(), service.state.clone())).collect()

@@ -1,30 +1,27 @@
 //! The fleet as the lists show it: the newest answer of `ps`, what it was over the last minute, and the rows made of it. Pure.
 
+mod words;
+
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::history::{self, History, Sample};
 use super::theme::Token;
-use crate::api::wire::{Exit, Instance, Ps, Service};
+use crate::api::wire::{Instance, Ps, Service};
+use words::{health, plain, port, since, tone, word};
 
-/// So many samples of CPU and memory are kept for each instance: a minute, at one a second.
-pub const SAMPLES: usize = 60;
+/// The lists show the CPU of so many seconds.
+pub const LATELY: usize = 60;
 
 /// What is known of all services.
 #[derive(Clone, Debug, Default)]
 pub struct Fleet {
     /// The newest answer; `None` before the first.
     pub ps: Option<Ps>,
-    /// CPU in percent of a core and bytes of memory, oldest first, by instance.
-    samples: BTreeMap<String, VecDeque<Sample>>,
-}
-
-/// One look at an instance.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Sample {
-    /// Percent of one core.
-    pub cpu: f64,
-    /// Bytes.
-    pub memory: u64,
+    /// CPU and memory of the last minutes, by instance.
+    samples: BTreeMap<String, History>,
+    /// The second of the newest answer, since 1970.
+    second: i64,
 }
 
 /// By what the list is sorted.
@@ -43,12 +40,18 @@ pub enum Sort {
     Restarts,
     /// The youngest first.
     Age,
+    /// The lowest port first.
+    Port,
+    /// What is not well first.
+    Health,
 }
 
 impl Sort {
     /// The next column.
     pub fn next(self) -> Sort {
-        const ALL: [Sort; 6] = [Sort::Name, Sort::State, Sort::Cpu, Sort::Memory, Sort::Restarts, Sort::Age];
+        use Sort::{Age, Cpu, Health, Memory, Name, Port, Restarts, State};
+        // As the columns stand.
+        const ALL: [Sort; 8] = [Name, State, Age, Restarts, Cpu, Memory, Port, Health];
         let at = ALL.iter().position(|sort| *sort == self).unwrap_or(0);
         ALL[(at + 1) % ALL.len()]
     }
@@ -62,6 +65,22 @@ impl Sort {
             Sort::Memory => "memory",
             Sort::Restarts => "restarts",
             Sort::Age => "age",
+            Sort::Port => "port",
+            Sort::Health => "health",
+        }
+    }
+
+    /// The heading of its column.
+    pub fn heading(self) -> &'static str {
+        match self {
+            Sort::Name => "NAME",
+            Sort::State => "STATE",
+            Sort::Cpu => "CPU%",
+            Sort::Memory => "MEM",
+            Sort::Restarts => "RS",
+            Sort::Age => "AGE",
+            Sort::Port => "PORT",
+            Sort::Health => "HLTH",
         }
     }
 }
@@ -142,27 +161,25 @@ pub struct Row {
     pub memory: Option<u64>,
     /// The port to show.
     pub port: Option<u16>,
-    /// `ok`, `failing` or nothing.
+    /// `ok`, `fail`, `wait` or nothing.
     pub health: String,
     /// It is built at each save.
     pub rerun: bool,
 }
 
 impl Fleet {
-    /// Takes a new answer.
-    pub fn update(&mut self, ps: Ps) {
+    /// Takes a new answer, given at this moment, in microseconds since 1970.
+    pub fn update(&mut self, ps: Ps, now: i64) {
+        self.second = now.div_euclid(1_000_000);
         let mut seen = BTreeSet::new();
         for instance in ps.services.iter().flat_map(|service| &service.instances) {
             seen.insert(instance.id.as_str());
-            let samples = self.samples.entry(instance.id.clone()).or_default();
-            let sample = Sample {
+            let both = instance.cpu_percent.is_some() || instance.memory_bytes.is_some();
+            let sample = both.then(|| Sample {
                 cpu: instance.cpu_percent.unwrap_or_default(),
                 memory: instance.memory_bytes.unwrap_or_default(),
-            };
-            samples.push_back(sample);
-            while samples.len() > SAMPLES {
-                samples.pop_front();
-            }
+            });
+            self.samples.entry(instance.id.clone()).or_default().add(self.second, sample);
         }
         self.samples.retain(|id, _| seen.contains(id.as_str()));
         self.ps = Some(ps);
@@ -179,27 +196,33 @@ impl Fleet {
         self.ps.iter().flat_map(|ps| &ps.services).find(|service| service.name == name)
     }
 
-    /// The last minute of an instance, oldest first.
-    pub fn samples(&self, id: &str) -> impl ExactSizeIterator<Item = Sample> + '_ {
-        static NONE: VecDeque<Sample> = VecDeque::new();
-        self.samples.get(id).unwrap_or(&NONE).iter().copied()
+    /// The second of the newest answer, since 1970.
+    pub fn second(&self) -> i64 {
+        self.second
     }
 
-    /// The CPU of a row over the last minute, oldest first: of all copies together, where it stands for all.
-    pub fn cpu_history(&self, row: &Row) -> Vec<f64> {
+    /// The last seconds of these instances together, oldest first; `None` where nothing of them ran.
+    pub fn seconds<'a>(&self, ids: impl Iterator<Item = &'a str>, n: usize) -> Vec<Option<Sample>> {
+        let mut sum: Vec<Option<Sample>> = vec![None; n];
+        for history in ids.filter_map(|id| self.samples.get(id)) {
+            for (sum, sample) in sum.iter_mut().zip(history.seconds(self.second, n)) {
+                let Some(sample) = sample else { continue };
+                let so_far = sum.unwrap_or_default();
+                *sum = Some(Sample { cpu: so_far.cpu + sample.cpu, memory: so_far.memory + sample.memory });
+            }
+        }
+        sum
+    }
+
+    /// The CPU of a row over the last minute in so many bars: of all copies together, where it stands for all.
+    pub fn cpu_bars(&self, row: &Row, columns: usize) -> Vec<Option<f64>> {
         let ids: Vec<&str> = match self.service(&row.service) {
             Some(service) if row.group || !row.child => service.instances.iter().map(|i| i.id.as_str()).collect(),
             _ => vec![&row.id],
         };
-        let mut sum = vec![0.0; ids.iter().map(|id| self.samples(id).len()).max().unwrap_or(0)];
-        for id in ids {
-            let samples = self.samples(id);
-            let offset = sum.len() - samples.len();
-            for (at, sample) in samples.enumerate() {
-                sum[offset + at] += sample.cpu;
-            }
-        }
-        sum
+        let seconds = self.seconds(ids.into_iter(), LATELY);
+        let cpu: Vec<Option<f64>> = seconds.into_iter().map(|sample| sample.map(|sample| sample.cpu)).collect();
+        history::bars(&cpu, self.second, LATELY.div_ceil(columns.max(1)), columns)
     }
 
     /// Rows of the list: sorted, filtered by a part of the name, the copies of folded services left out.
@@ -242,8 +265,20 @@ fn compare(a: &Row, b: &Row, sort: Sort) -> Ordering {
         Sort::Memory => b.memory.cmp(&a.memory),
         Sort::Restarts => b.restarts.cmp(&a.restarts),
         Sort::Age => b.since.cmp(&a.since),
+        // Those without one come last.
+        Sort::Port => a.port.unwrap_or(u16::MAX).cmp(&b.port.unwrap_or(u16::MAX)),
+        Sort::Health => health_rank(a).cmp(&health_rank(b)),
     };
     by.then_with(|| a.service.cmp(&b.service))
+}
+
+fn health_rank(row: &Row) -> u8 {
+    match row.health.as_str() {
+        "fail" => 0,
+        "wait" => 1,
+        "ok" => 2,
+        _ => 3,
+    }
 }
 
 fn rows_of(service: &Service, folded: bool) -> Vec<Row> {
@@ -299,71 +334,6 @@ fn copy(service: &Service, instance: &Instance) -> Row {
         health: health(instance),
         rerun: service.rerun,
     }
-}
-
-fn tone(service: &Service, state: &str) -> Tone {
-    match Tone::of(state) {
-        // It failed to be built and nothing else runs.
-        Tone::Off if has_failed_build(service) && service.desired != "down" => Tone::Bad,
-        tone => tone,
-    }
-}
-
-fn has_failed_build(service: &Service) -> bool {
-    service.build.as_ref().is_some_and(|build| build.state == "failed")
-}
-
-/// The state of a copy, in a word or two.
-fn word(service: &Service, instance: &Instance) -> String {
-    let word = match (&*instance.state, &instance.last_exit) {
-        ("failed" | "crashloop" | "backoff", Some(exit)) => format!("{}{}", prefix(&instance.state), ended(exit)),
-        (state, _) => plain(service, state),
-    };
-    match &instance.trouble {
-        Some(trouble) => format!("{word} ({trouble})"),
-        None => word,
-    }
-}
-
-fn prefix(state: &str) -> &'static str {
-    match state {
-        "crashloop" => "loop: ",
-        "backoff" => "again: ",
-        _ => "",
-    }
-}
-
-fn plain(service: &Service, state: &str) -> String {
-    let build = service.build.as_ref().map(|build| &*build.state);
-    match (state, build) {
-        ("ready" | "running", Some("failed")) => "old binary".to_owned(),
-        ("ready" | "running", Some("building")) => "rebuilding".to_owned(),
-        ("idle", Some("failed")) => "build failed".to_owned(),
-        ("failed", Some("failed")) => "build failed".to_owned(),
-        ("idle", _) => "off".to_owned(),
-        (state, _) => state.to_owned(),
-    }
-}
-
-/// `exit 2`, `signal 9`, `oom`, `port`, …
-fn ended(exit: &Exit) -> String {
-    match (&*exit.reason, exit.code, exit.signal) {
-        ("exit", Some(code), _) => format!("exit {code}"),
-        ("signal", _, Some(signal)) => format!("signal {signal}"),
-        (reason, _, _) => reason.to_owned(),
-    }
-}
-
-fn since(instance: &Instance) -> Option<String> {
-    instance.started_at.clone().filter(|_| instance.is_up())
-}
-
-fn port(instance: &Instance) -> Option<u16> {
-    instance.ports.get("http").or_else(|| instance.ports.values().next()).copied()
-}
-
-fn health(instance: &Instance) -> String {
-    if instance.health == "unknown" { String::new() } else { instance.health.clone() }
 }
 
 #[cfg(test)]

@@ -1,114 +1,147 @@
-//! Dependencies as a tree. Pure.
+//! Who depends on whom: what is known of it, what keys chose of it, and its ways to be drawn. Pure.
+
+pub mod place;
+pub mod scene;
+pub mod tree;
+pub mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::fleet::{Fleet, Tone};
-use crate::api::wire::WhyNeed;
+use crate::api::wire::{Why, WhyNeed};
 
-/// What each service needs.
-pub type Needs = BTreeMap<String, Vec<WhyNeed>>;
+/// What each service needs, and why it is as it is.
+pub type Needs = BTreeMap<String, Told>;
 
-/// A line of the tree.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
-    /// Lines that lead to it.
-    pub branch: String,
-    /// The service.
-    pub name: String,
-    /// How it is.
-    pub tone: Tone,
-    /// The same in a word.
+/// So many services are asked about in a second at most.
+const ASKED: usize = 64;
+
+/// What one service said of itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Told {
+    /// Its state at that time.
     pub state: String,
-    /// What is waited for, or that it stands above already.
-    pub note: String,
+    /// Why it is so, one sentence.
+    pub summary: String,
+    /// What each of its copies waits for.
+    pub reasons: Vec<String>,
+    /// Whom it needs.
+    pub needs: Vec<WhyNeed>,
+    /// Who holds its ports.
+    pub holders: Vec<String>,
 }
 
-/// The tree: first those nobody needs, below each what it needs.
-pub fn rows(needs: &Needs, fleet: &Fleet, ascii: bool) -> Vec<Row> {
-    let needed: BTreeSet<&str> = needs.values().flatten().map(|need| need.service.as_str()).collect();
-    let mut tree = Tree { needs, fleet, ascii, shown: BTreeSet::new(), rows: Vec::new() };
-    for root in needs.keys().filter(|name| !needed.contains(name.as_str())) {
-        tree.add(root, String::new(), "", None);
+impl From<Why> for Told {
+    fn from(why: Why) -> Told {
+        let Why { service, summary, reasons, needs, holders, .. } = why;
+        Told { state: service.state, summary, reasons, needs, holders }
     }
-    // What is left is in a circle, which the configuration refuses; it is shown all the same.
-    for name in needs.keys() {
-        if !tree.shown.contains(name.as_str()) {
-            tree.add(name, String::new(), "", None);
-        }
+}
+
+/// How it is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// Layers where they fit, else a tree.
+    #[default]
+    Fitting,
+    /// Layers, of which a part is seen where they do not fit.
+    Layers,
+    /// A tree.
+    Tree,
+}
+
+/// What is shown brighter than the rest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Light {
+    /// Everything alike.
+    #[default]
+    All,
+    /// What the chosen service needs, and what that needs.
+    Needs,
+    /// What needs it.
+    Dependents,
+}
+
+/// The screen.
+#[derive(Clone, Debug, Default)]
+pub struct GraphPane {
+    /// What is known so far.
+    pub needs: Needs,
+    /// How it is drawn.
+    pub form: Form,
+    /// What keys are about.
+    pub chosen: Option<String>,
+    /// Its row of the tree, in which a service may stand more than once.
+    pub row: usize,
+    /// What is shown brighter.
+    pub light: Light,
+    /// Somebody was asked, and has not answered.
+    pub asking: bool,
+}
+
+impl GraphPane {
+    /// Takes answers.
+    pub fn take(&mut self, told: Needs, fleet: &Fleet) {
+        self.needs.extend(told);
+        self.needs.retain(|name, _| fleet.service(name).is_some());
+        self.asking = false;
     }
-    tree.rows
-}
 
-struct Tree<'a> {
-    needs: &'a Needs,
-    fleet: &'a Fleet,
-    ascii: bool,
-    shown: BTreeSet<&'a str>,
-    rows: Vec<Row>,
-}
-
-impl<'a> Tree<'a> {
-    fn add(&mut self, name: &'a str, branch: String, below: &str, need: Option<&WhyNeed>) {
-        let state = self.fleet.service(name).map_or("unknown", |service| service.state.as_str());
-        let again = !self.shown.insert(name);
-        let children = self.needs.get(name).map_or(&[][..], Vec::as_slice);
-        let mut note = match need {
-            Some(need) if !need.met => format!("  waited for until {}", need.condition),
-            Some(_) | None => String::new(),
+    /// About whom there is something to ask: those nobody has asked about, those that have changed since, and those that wait. What is settled is not
+    /// asked about again.
+    pub fn outdated(&self, fleet: &Fleet) -> Vec<String> {
+        let is_old = |name: &str, state: &str| match self.needs.get(name) {
+            None => true,
+            Some(told) => told.state != state || Tone::of(state) == Tone::Wait || self.chosen.as_deref() == Some(name),
         };
-        if again && !children.is_empty() {
-            note.push_str("  (see above)");
-        }
-        let row = Row { branch, name: name.to_owned(), tone: Tone::of(state), state: state.to_owned(), note };
-        self.rows.push(row);
-        if again {
-            return;
-        }
-        let [middle, end, bar] = if self.ascii { ["|- ", "`- ", "|  "] } else { ["├─ ", "└─ ", "│  "] };
-        for (at, child) in children.iter().enumerate() {
-            let last = at + 1 == children.len();
-            let next = format!("{below}{}", if last { "   " } else { bar });
-            self.add(&child.service, format!("{below}{}", if last { end } else { middle }), &next, Some(child));
-        }
+        let all = fleet.ps.iter().flat_map(|ps| &ps.services);
+        all.filter(|service| is_old(&service.name, &service.state))
+            .map(|service| service.name.clone())
+            .take(ASKED)
+            .collect()
     }
+
+    /// The services that are shown brighter; `None` for all.
+    pub fn lit(&self) -> Option<BTreeSet<&str>> {
+        let chosen = self.chosen.as_deref()?;
+        let beside = |name: &str| -> Vec<&str> {
+            match self.light {
+                Light::All => Vec::new(),
+                Light::Needs => self
+                    .needs
+                    .get(name)
+                    .into_iter()
+                    .flat_map(|told| &told.needs)
+                    .map(|need| need.service.as_str())
+                    .collect(),
+                Light::Dependents => {
+                    let needs = |told: &Told| told.needs.iter().any(|need| need.service == name);
+                    self.needs.iter().filter(|(_, told)| needs(told)).map(|(name, _)| name.as_str()).collect()
+                }
+            }
+        };
+        let mut lit = BTreeSet::new();
+        let mut open = vec![chosen];
+        while let Some(name) = open.pop() {
+            if lit.insert(name) {
+                open.extend(beside(name));
+            }
+        }
+        (self.light != Light::All).then_some(lit)
+    }
+}
+
+/// The services by number, in the order of their names, and the numbers of those each needs.
+pub fn numbered<'a>(needs: &Needs, fleet: &'a Fleet) -> (Vec<&'a str>, Vec<Vec<usize>>) {
+    let names: Vec<&str> = fleet.ps.iter().flat_map(|ps| &ps.services).map(|service| service.name.as_str()).collect();
+    let numbers: BTreeMap<&str, usize> = names.iter().enumerate().map(|(at, name)| (*name, at)).collect();
+    let of = |name: &&str| {
+        let told = needs.get(*name).into_iter().flat_map(|told| &told.needs);
+        told.filter_map(|need| numbers.get(need.service.as_str()).copied()).collect()
+    };
+    let needs = names.iter().map(of).collect();
+    (names, needs)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tui::testing::{ps, service};
-
-    fn need(service: &str, met: bool) -> WhyNeed {
-        WhyNeed { service: service.into(), condition: "ready".into(), state: "starting".into(), met }
-    }
-
-    #[test]
-    fn everything_is_shown_once_with_its_needs() {
-        let mut fleet = Fleet::default();
-        fleet.update(ps(vec![service("api", &["ready"]), service("db", &["starting"])]));
-        let needs: Needs = [
-            ("api".to_owned(), vec![need("auth", true), need("db", false)]),
-            ("auth".to_owned(), vec![need("db", false)]),
-            ("db".to_owned(), Vec::new()),
-            ("x".to_owned(), vec![need("y", true)]),
-            ("y".to_owned(), vec![need("x", true)]),
-        ]
-        .into();
-        let drawn: Vec<String> = rows(&needs, &fleet, false)
-            .into_iter()
-            .map(|row| format!("{}{} {}{}", row.branch, row.name, row.state, row.note))
-            .collect();
-        assert_eq!(
-            drawn,
-            [
-                "api ready",
-                "├─ auth unknown",
-                "│  └─ db starting  waited for until ready",
-                "└─ db starting  waited for until ready",
-                "x unknown",
-                "└─ y unknown",
-                "   └─ x unknown  (see above)",
-            ]
-        );
-    }
-}
+mod tests;

@@ -29,6 +29,11 @@ pub fn copy_lines(index: &Index, names: &[Name], first: Position, last: Position
     let alone = rows.iter().all(|row| row.position.source == first.source);
     let text: String = rows.iter().map(|row| format!("{}{}\n", prefix(names, row, alone), plain(row))).collect();
     let text = if rows.len() == 1 { text.trim_end_matches('\n') } else { &text };
+    copy_text(text)
+}
+
+/// Copies a text; what became of it, in words, and bytes for the terminal where it needs some.
+pub fn copy_text(text: &str) -> (String, Option<Vec<u8>>) {
     let copied = copy(text, Seat::of(|name| std::env::var_os(name)));
     let said = copied.message(text);
     match copied {

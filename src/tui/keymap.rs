@@ -1,5 +1,6 @@
 //! Which key does what, where: the defaults, and what `keys.toml` changes of them.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use super::actions::{ACTIONS, Action, Scope};
@@ -15,46 +16,99 @@ pub struct Keymap {
     commands: BTreeMap<String, Vec<Key>>,
 }
 
+/// Keys of actions that somebody changed.
+pub type Changes = BTreeMap<Action, Vec<Key>>;
+
+/// A key that two actions want where only one can have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clash {
+    /// Which.
+    pub key: Key,
+    /// What it does.
+    pub does: Action,
+    /// What it does not do.
+    pub hides: Action,
+}
+
 impl Default for Keymap {
     fn default() -> Keymap {
-        Keymap::of(ACTIONS.iter().map(|entry| (entry.action, entry.default_keys().collect())).collect())
+        Keymap::with(&Changes::new(), &Changes::new()).0
     }
 }
 
 impl Keymap {
-    fn of(keys: BTreeMap<Action, Vec<Key>>) -> Keymap {
-        let mut bound = HashMap::new();
-        for (action, keys) in &keys {
-            for key in keys {
-                // The first of two is kept; a check of the file names the clash.
-                bound.entry((action.entry().scope, *key)).or_insert(*action);
+    /// The keymap in which a preset's keys replace the defaults, and somebody's own keys replace both. Of two actions of one scope on one key the one that was
+    /// chosen last has it; each such clash comes beside it.
+    pub fn with(preset: &Changes, own: &Changes) -> (Keymap, Vec<Clash>) {
+        let mut map = Keymap { bound: HashMap::new(), keys: BTreeMap::new(), commands: BTreeMap::new() };
+        let mut clashes = Vec::new();
+        let chosen = |action: Action| own.contains_key(&action);
+        let set = |action: Action| !chosen(action) && preset.contains_key(&action);
+        let ranks: [&dyn Fn(Action) -> bool; 3] = [&chosen, &set, &|action| !chosen(action) && !set(action)];
+        for rank in ranks {
+            for entry in ACTIONS.iter().filter(|entry| rank(entry.action)) {
+                let changed = own.get(&entry.action).or_else(|| preset.get(&entry.action));
+                let keys = changed.cloned().unwrap_or_else(|| entry.default_keys().collect());
+                let mut mine = Vec::new();
+                for key in keys {
+                    match map.bound.entry((entry.scope, key)) {
+                        Entry::Vacant(free) => {
+                            free.insert(entry.action);
+                            mine.push(key);
+                        }
+                        Entry::Occupied(taken) if *taken.get() == entry.action => {}
+                        Entry::Occupied(taken) => {
+                            clashes.push(Clash { key, does: *taken.get(), hides: entry.action });
+                        }
+                    }
+                }
+                map.keys.insert(entry.action, mine);
             }
         }
-        Keymap { bound, keys, commands: BTreeMap::new() }
-    }
-
-    /// The keymap in which these actions have these keys instead of their own; clashes come beside it, one sentence each.
-    pub fn with(changes: &BTreeMap<Action, Vec<Key>>) -> (Keymap, Vec<String>) {
-        let mut keys = Keymap::default().keys;
-        keys.extend(changes.iter().map(|(action, keys)| (*action, keys.clone())));
-        let map = Keymap::of(keys);
-        let clashes = map.clashes();
         (map, clashes)
     }
 
-    /// With keys for commands of the project, everywhere; what a key of these meant before comes beside it, one sentence each.
-    pub fn with_commands(self, commands: BTreeMap<String, Vec<Key>>) -> (Keymap, Vec<String>) {
+    /// Keys of moves and of what holds everywhere that mean something else in some pane.
+    pub fn hidden(&self) -> Vec<Clash> {
+        const ABOVE: [Scope; 7] =
+            [Scope::Move, Scope::Services, Scope::Log, Scope::Problems, Scope::Events, Scope::Detail, Scope::Graph];
+        let mut hidden = Vec::new();
+        for (action, keys) in &self.keys {
+            let above: &[Scope] = match action.entry().scope {
+                Scope::Everywhere => &ABOVE,
+                Scope::Move => &ABOVE[1..],
+                Scope::Services | Scope::Log | Scope::Problems | Scope::Events | Scope::Detail | Scope::Graph => &[],
+            };
+            for (key, scope) in keys.iter().flat_map(|key| above.iter().map(move |scope| (*key, *scope))) {
+                if let Some(does) = self.bound.get(&(scope, key)) {
+                    hidden.push(Clash { key, does: *does, hides: *action });
+                }
+            }
+        }
+        hidden
+    }
+
+    /// With keys for commands of the project, everywhere; what a key of these meant before comes beside it: the command, the key, and one sentence.
+    pub fn with_commands(self, commands: BTreeMap<String, Vec<Key>>) -> (Keymap, Vec<(String, Key, String)>) {
         let mut clashes = Vec::new();
         let mut taken: HashMap<Key, &str> = HashMap::new();
         for (name, key) in commands.iter().flat_map(|(name, keys)| keys.iter().map(move |key| (name, *key))) {
             for scope in Scope::ALL {
                 if let Some(action) = self.bound.get(&(scope, key)) {
                     let (word, action) = (scope.word(), action.entry().name);
-                    clashes.push(format!("`{key}` means the command `{name}`, and `{action}` ({word}) no more"));
+                    let text = format!("`{key}` means the command `{name}`, and `{action}` [{word}] no more");
+                    clashes.push((name.clone(), key, text));
                 }
             }
-            if let Some(other) = taken.insert(key, name) {
-                clashes.push(format!("`{key}` means both the command `{other}` and `{name}`"));
+            match taken.entry(key) {
+                Entry::Vacant(free) => {
+                    free.insert(name);
+                }
+                Entry::Occupied(first) => {
+                    let text =
+                        format!("`{key}` means both the commands `{}` and `{name}`, and does the first", first.get());
+                    clashes.push((name.clone(), key, text));
+                }
             }
         }
         (Keymap { commands, ..self }, clashes)
@@ -72,8 +126,10 @@ impl Keymap {
 
     /// What a key does in a pane of this scope: its own bindings first, then moves, then what holds everywhere.
     pub fn action(&self, scope: Scope, key: Key) -> Option<Action> {
-        let scopes = [scope, Scope::Move, Scope::Everywhere];
-        scopes.into_iter().find_map(|scope| self.bound.get(&(scope, key)).copied())
+        // What fills the screen with services means the verbs of their list, too.
+        let verbs = matches!(scope, Scope::Detail | Scope::Graph).then_some(Scope::Services);
+        let mut scopes = [Some(scope), verbs, Some(Scope::Move), Some(Scope::Everywhere)].into_iter().flatten();
+        scopes.find_map(|scope| self.bound.get(&(scope, key)).copied())
     }
 
     /// The keys of an action.
@@ -85,30 +141,25 @@ impl Keymap {
     pub fn shown(&self, action: Action) -> String {
         self.keys(action).first().map_or_else(String::new, Key::to_string)
     }
-
-    fn clashes(&self) -> Vec<String> {
-        let mut clashes = Vec::new();
-        for (action, keys) in &self.keys {
-            let entry = action.entry();
-            for key in keys {
-                let other = self.bound.get(&(entry.scope, *key)).filter(|other| *other != action);
-                if let Some(other) = other {
-                    let (scope, other) = (entry.scope.word(), other.entry().name);
-                    clashes.push(format!("`{key}` means both `{other}` and `{}` ({scope})", entry.name));
-                }
-            }
-        }
-        clashes
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn with(changes: &[(Action, &str)]) -> (Keymap, Vec<String>) {
+        let own = changes.iter().map(|(action, key)| (*action, vec![Key::parse(key).unwrap()])).collect();
+        let (map, clashes) = Keymap::with(&Changes::new(), &own);
+        (map, clashes.iter().map(|c| format!("{} {:?} {:?}", c.key, c.does, c.hides)).collect())
+    }
+
     #[test]
     fn no_default_hides_another() {
-        assert_eq!(Keymap::default().clashes(), Vec::<String>::new());
+        assert_eq!(with(&[]).1, Vec::<String>::new());
+        // Within a pane some keys mean something of its own, on purpose; none of these is one that people cannot do without.
+        let hidden = Keymap::default().hidden();
+        let needed = [Action::Help, Action::Palette, Action::Quit, Action::Close, Action::NextPane, Action::Down];
+        assert!(hidden.iter().all(|clash| !needed.contains(&clash.hides)), "{hidden:?}");
     }
 
     #[test]
@@ -120,13 +171,32 @@ mod tests {
         assert_eq!(map.action(Scope::Log, Key::char('j')), Some(Action::Down));
         assert_eq!(map.action(Scope::Problems, Key::char('?')), Some(Action::Help));
         assert_eq!(map.action(Scope::Problems, Key::char('#')), None);
+        assert_eq!(map.action(Scope::Detail, Key::char('r')), Some(Action::Restart));
+        assert_eq!(map.action(Scope::Graph, Key::char('g')), Some(Action::GraphForm));
     }
 
     #[test]
-    fn changes_replace_and_clashes_are_named() {
-        let changes = [(Action::Restart, vec![Key::char('s')])].into();
-        let (map, clashes) = Keymap::with(&changes);
+    fn who_chose_a_key_has_it() {
+        for (mine, other, key) in [(Action::Restart, Action::Stop, "s"), (Action::Stop, Action::Restart, "r")] {
+            let (map, clashes) = with(&[(mine, key)]);
+            assert_eq!(map.action(Scope::Services, Key::parse(key).unwrap()), Some(mine));
+            assert_eq!(map.keys(other), []);
+            assert_eq!(clashes, [format!("{key} {mine:?} {other:?}")]);
+        }
+        let (map, _) = with(&[(Action::Restart, "x")]);
         assert_eq!(map.action(Scope::Services, Key::char('r')), None);
-        assert_eq!(clashes, ["`s` means both `restart` and `stop` (services)"]);
+    }
+
+    #[test]
+    fn what_is_hidden_in_a_pane_is_known() {
+        let hidden = |changes: &[(Action, &str)]| {
+            let default = Keymap::default().hidden();
+            let mut hidden = with(changes).0.hidden();
+            hidden.retain(|clash| !default.contains(clash));
+            hidden.iter().map(|c| format!("{} {:?} {:?}", c.key, c.does, c.hides)).collect::<Vec<_>>()
+        };
+        assert_eq!(hidden(&[(Action::Help, "r")]), ["r Restart Help"]);
+        assert_eq!(hidden(&[(Action::Restart, "j")]), ["j Restart Down"]);
+        assert_eq!(hidden(&[(Action::Down, "?")]), ["? Down Help"]);
     }
 }

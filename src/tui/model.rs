@@ -8,13 +8,13 @@ use jiff::tz::TimeZone;
 use super::actions::{Action, Scope};
 use super::custom::Runs;
 use super::fleet::{Fleet, Row, Sort, Tone};
-use super::graph::Needs;
+use super::graph::GraphPane;
 use super::input::{History, Input};
 use super::keymap::Keymap;
 use super::log::LogPane;
 use super::pointer::Pointer;
 use super::problems::{Listed, Problems};
-use super::theme::Theme;
+use super::theme::{Background, Theme};
 use crate::api::convert::Ask;
 use crate::api::wire::Why;
 
@@ -78,10 +78,55 @@ pub enum Screen {
 pub struct Detail {
     /// Which.
     pub service: String,
+    /// One copy of it, where that alone is meant: `api.2`.
+    pub copy: Option<String>,
     /// The newest answer about it.
     pub why: Option<Why>,
+    /// What of it is shown.
+    pub part: Part,
     /// The first line that is shown.
     pub scroll: usize,
+    /// It was opened from the graph, and closes to it.
+    pub from_graph: bool,
+}
+
+/// A part of what there is to say about a service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Part {
+    /// All of it, and charts.
+    #[default]
+    Overview,
+    /// Its ports and its health.
+    Ports,
+    /// Its environment.
+    Env,
+    /// How its runs ended.
+    Restarts,
+    /// Whom it needs.
+    Needs,
+    /// Its build, its tests and its newest edit.
+    Build,
+    /// What happened.
+    Events,
+}
+
+impl Part {
+    /// As they stand beside each other.
+    pub const ALL: [Part; 7] =
+        [Part::Overview, Part::Ports, Part::Env, Part::Restarts, Part::Needs, Part::Build, Part::Events];
+
+    /// Its name.
+    pub fn word(self) -> &'static str {
+        match self {
+            Part::Overview => "Overview",
+            Part::Ports => "Ports",
+            Part::Env => "Env",
+            Part::Restarts => "Restarts",
+            Part::Needs => "Needs",
+            Part::Build => "Build",
+            Part::Events => "Events",
+        }
+    }
 }
 
 /// What lies over the screen and takes the keys.
@@ -312,14 +357,18 @@ pub struct Model {
     pub problems: Problems,
     /// Commands of the project, and what they printed.
     pub runs: Runs,
-    /// What each service needs.
-    pub needs: Needs,
-    /// The first line of the graph that is shown.
-    pub graph_scroll: usize,
+    /// Who depends on whom.
+    pub graph: GraphPane,
+    /// Cores of this machine; 0 where nobody counted them.
+    pub cores: u32,
     /// Which key does what.
     pub keymap: Arc<Keymap>,
     /// The colours.
     pub theme: Theme,
+    /// They follow the background.
+    pub auto: bool,
+    /// What is behind the text, as far as it is known.
+    pub background: Option<Background>,
     /// The mouse is ours.
     pub mouse: bool,
     /// What it is doing.
@@ -363,10 +412,12 @@ impl Model {
             log: LogPane::default(),
             problems: Problems::default(),
             runs: Runs::default(),
-            needs: Needs::new(),
-            graph_scroll: 0,
+            graph: GraphPane::default(),
+            cores: 0,
             keymap: Arc::default(),
             theme: Theme::default(),
+            auto: false,
+            background: None,
             mouse: true,
             pointer: Pointer::default(),
             count: None,
@@ -449,19 +500,42 @@ impl Model {
         }
     }
 
-    /// The row below the cursor.
+    /// The service, or the copy, that fills the screen or is chosen in the graph.
+    pub fn subject(&self) -> Option<&str> {
+        match &self.screen {
+            Screen::Dashboard => None,
+            Screen::Detail(detail) => Some(detail.copy.as_ref().unwrap_or(&detail.service)),
+            Screen::Graph => self.graph.chosen.as_deref(),
+        }
+    }
+
+    /// The row below the cursor, or that of what fills the screen.
     pub fn selected(&self) -> Option<Row> {
+        if self.screen != Screen::Dashboard {
+            let id = self.subject()?;
+            let all = |vendors| self.fleet.rows(vendors, Sort::Name, "", &BTreeSet::new());
+            return all(false).into_iter().chain(all(true)).find(|row| row.id == id);
+        }
         let (list, vendors) = self.list();
         let id = list.selected.as_deref()?;
         self.rows(vendors).into_iter().find(|row| row.id == id)
     }
 
-    /// What a verb acts on: what is marked, else what the cursor is on.
+    /// What a verb acts on: what fills the screen, else what is marked, else what the cursor is on.
     pub fn targets(&self) -> Vec<String> {
+        if self.screen != Screen::Dashboard {
+            return self.subject().map(str::to_owned).into_iter().collect();
+        }
         match self.marks.is_empty() {
             false => self.marks.iter().cloned().collect(),
             true => self.selected().map(|row| row.id).into_iter().collect(),
         }
+    }
+
+    /// Uses these colours from now on, or with `None` those that suit the background.
+    pub fn paint(&mut self, theme: Option<Theme>) {
+        self.auto = theme.is_none();
+        self.theme = theme.unwrap_or_else(|| Theme::auto(self.background, self.theme.depth()));
     }
 
     /// Says something for a moment.

@@ -7,6 +7,8 @@ use super::keys::Key;
 use super::log::LogCmd;
 use super::model::{Link, Order};
 use super::problems::{Place, ProblemCmd, ProblemMsg, Tests};
+use super::settings::Problem;
+use super::theme::Background;
 use crate::api::wire::{Progress, Ps, Why};
 use crate::logs::index::{Anchor, Direction, Found, Position};
 
@@ -48,6 +50,10 @@ pub enum Msg {
     Beat,
     /// Columns and rows changed.
     Resize(u16, u16),
+    /// The terminal said what is behind the text.
+    Background(Background),
+    /// What is to be said about `keys.toml`: mistakes, and what is perhaps meant so.
+    Keys(Vec<Problem>, Vec<Problem>),
     /// The clock, in microseconds since 1970.
     Tick(i64),
     /// What runs.
@@ -89,6 +95,10 @@ pub enum Cmd {
     Needs(Vec<String>),
     /// Open a place in the editor.
     Edit(Place),
+    /// Open the file that describes a service.
+    EditConfig(String),
+    /// Copy a text.
+    CopyText(String),
     /// Run the tests of these services; with a pattern, only those whose names match.
     Test(Vec<String>, Option<String>),
     /// Find out something about problems.
@@ -99,6 +109,10 @@ pub enum Cmd {
     OpenUrl(String),
     /// Take the mouse, or give it back.
     Mouse(bool),
+    /// Check `keys.toml`.
+    CheckKeys,
+    /// Ask the terminal what is behind the text.
+    AskBackground,
     /// Draw every cell anew.
     Redraw,
     /// Stop this process until somebody continues it.

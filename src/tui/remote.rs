@@ -10,18 +10,22 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep, timeout};
 
 use super::fleet::Tone;
-use super::graph::Needs;
+use super::graph::{Needs, Told};
 use super::model::{Link, Order};
 use super::msg::Msg;
-use super::problems::{ProblemMsg, Tests, read_tests};
+use super::problems::{Place, ProblemMsg, Tests, read_tests};
 use super::run::Options;
 use crate::api::launch::Launcher;
-use crate::api::wire::{Progress, Request, StartFlags};
+use crate::api::wire::{Progress, Request, StartFlags, WhyNeed};
 use crate::api::{answers, client};
-use crate::error::{Error, Kind};
+use crate::error::{self, Error};
 use crate::project::Project;
+use crate::services::spec::NeedConfig;
 use crate::sys::home::Home;
 use crate::sys::os;
+use crate::sys::terminal::keep_away;
+use crate::task::id::ServiceName;
+use crate::task::spec::{Condition, Kind};
 
 /// Between two looks at what runs, when nothing is told.
 const LOOK: Duration = Duration::from_secs(1);
@@ -97,15 +101,19 @@ impl Remote {
     pub fn needs(&self, services: Vec<String>) {
         let inner = Arc::clone(&self.inner);
         tokio::spawn(async move {
-            let mut needs = Needs::new();
-            for service in services {
-                // One that went away meanwhile needs nothing.
-                if let Ok(told) = answers::why(&inner.home, inner.project.as_deref(), &service).await {
-                    needs.insert(service, told.answer.needs);
-                }
-            }
+            let needs = inner.needs(services).await;
             inner.say(Msg::Needs(needs)).await;
         });
+    }
+
+    /// Where a service is described.
+    pub fn config(&self, service: &str) -> Option<Place> {
+        let project = self.inner.project.as_deref()?;
+        let name = ServiceName::fold(service)?;
+        let ours = project.services.get(&name).map(|service| &service.config.place);
+        let place = ours.or_else(|| Some(&project.vendors.get(&name)?.config.place))?;
+        let file = place.source.path.to_string_lossy().into_owned();
+        Some(Place { file, line: place.line, column: place.column })
     }
 
     /// Asks whether failed tests keep a service from running.
@@ -157,13 +165,10 @@ impl Remote {
     /// Opens a page in the browser.
     pub fn open_url(&self, url: &str) {
         let program = os::BROWSER;
-        let started = Command::new(program)
-            .arg(url)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn();
+        let mut command = Command::new(program);
+        command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        keep_away(command.as_std_mut());
+        let started = command.spawn();
         let said = match started {
             Ok(_) => Msg::Say(Tone::Good, format!("opened {url}")),
             Err(error) => {
@@ -218,10 +223,27 @@ impl Inner {
         }
     }
 
+    /// What the supervisor says of each. Where none runs nobody waits for anybody, and the files say who needs whom.
+    async fn needs(&self, services: Vec<String>) -> Needs {
+        let mut needs = Needs::new();
+        let runs = !matches!(client::existing(&self.home).await, Ok(None));
+        for service in services {
+            if let (false, Some(project)) = (runs, self.project.as_deref()) {
+                needs.insert(service.clone(), declared(project, &service));
+                continue;
+            }
+            // One that went away meanwhile needs nothing.
+            if let Ok(told) = answers::why(&self.home, self.project.as_deref(), &service).await {
+                needs.insert(service, Told::from(told.answer));
+            }
+        }
+        needs
+    }
+
     async fn order(&self, order: &Order) -> Result<(), Error> {
         for attempt in 1.. {
             match self.once(order).await {
-                Err(error) if error.kind == Kind::Unreachable && attempt < ATTEMPTS => sleep(LEAST).await,
+                Err(error) if error.kind == error::Kind::Unreachable && attempt < ATTEMPTS => sleep(LEAST).await,
                 done => return done,
             }
         }
@@ -248,7 +270,7 @@ impl Inner {
                 Progress::Accepted { .. } | Progress::State { .. } | Progress::Note { .. } => {}
             }
         }
-        Err(Error::new(Kind::Unreachable, "the supervisor went away while it answered"))
+        Err(Error::new(error::Kind::Unreachable, "the supervisor went away while it answered"))
     }
 
     async fn run_tests(&self, services: &[String], only: Option<&str>) -> Result<serde_json::Value, String> {
@@ -268,6 +290,38 @@ impl Inner {
         let said = String::from_utf8_lossy(&output.stderr);
         serde_json::from_slice(&output.stdout)
             .map_err(|_| said.lines().next().unwrap_or("the tests said nothing").to_owned())
+    }
+}
+
+/// Whom a service needs, by the files.
+fn declared(project: &Project, service: &str) -> Told {
+    let name = ServiceName::fold(service);
+    let find = |name: &ServiceName| {
+        let ours = project.services.get(name).map(|service| (service.config.kind, &service.config.needs));
+        ours.or_else(|| project.vendors.get(name).map(|vendor| (vendor.config.kind, &vendor.config.needs)))
+    };
+    let needs = name.as_ref().and_then(find).map_or(&[][..], |(_, needs)| needs.as_slice());
+    let need = |need: &NeedConfig| {
+        let job = find(&need.service).is_some_and(|(kind, _)| kind == Kind::Job);
+        let condition = match need.condition {
+            Some(Condition::Started) => "started",
+            Some(Condition::Completed) => "completed",
+            None if job => "completed",
+            Some(Condition::Ready) | None => "ready",
+        };
+        WhyNeed {
+            service: need.service.to_string(),
+            condition: condition.to_owned(),
+            state: "idle".to_owned(),
+            // Nobody waits for it now.
+            met: true,
+        }
+    };
+    Told {
+        state: "idle".to_owned(),
+        summary: format!("no supervisor runs: that is whom `{service}` needs by the files"),
+        needs: needs.iter().map(need).collect(),
+        ..Told::default()
     }
 }
 

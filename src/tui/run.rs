@@ -1,36 +1,36 @@
 //! The one loop: messages in, commands out, frames to the terminal. Nothing else touches the terminal.
 
+mod guests;
 mod log;
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossterm::event::{Event, EventStream, KeyEventKind, MouseButton, MouseEventKind};
-use futures_util::{FutureExt, StreamExt};
-use nix::sys::signal::{Signal, raise};
+use crossterm::event::{Event, KeyEventKind, MouseButton, MouseEventKind};
+use futures_util::FutureExt;
+use nix::sys::signal::Signal;
 use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
+use super::bytes::Input;
 use super::custom::Commands;
-use super::editor::Screen;
 use super::errands::{self, Coroner};
 use super::fleet::Tone;
 use super::hands;
+use super::keyboard::Keyboard;
 use super::keys::Key;
 use super::model::Model;
 use super::msg::{Cmd, Msg};
-use super::problems::Place;
 use super::remote::Remote;
 use super::runner::Runner;
-use super::settings::Settings;
-use super::terminal::Terminal;
-use super::theme::{Depth, Theme};
-use super::update::update;
+use super::settings::{self, Settings};
+use super::terminal::{Terminal, has_failed};
+use super::theme::{AUTO, Background, Depth, Theme};
+use super::update::{keys_told, update};
 use super::view;
 use crate::api::launch::Launcher;
 use crate::api::wire;
@@ -38,15 +38,24 @@ use crate::error::Error;
 use crate::logs::index::{Anchor, Index};
 use crate::project::Project;
 use crate::sys::home::Home;
+use crate::sys::machine::machine;
 
 /// Between two frames that no key asked for: at most 30 a second.
 const FRAME: Duration = Duration::from_millis(33);
+/// So long lines of the log that a key asked for are shown as soon as they are found.
+const ANSWER: Duration = Duration::from_millis(100);
 /// Between two looks at the clock.
 const TICK: Duration = Duration::from_secs(1);
 /// Between two rows while lines are dragged beyond their pane.
 const BEAT: Duration = Duration::from_millis(50);
 /// Rows for a notch of the wheel.
 const NOTCH: i32 = 3;
+/// An answer of the terminal that is still under way when the dashboard ends is waited for so long, or the shell would get it as if it were typed.
+const LAST_ANSWER: Duration = Duration::from_millis(100);
+/// After so long nobody answers any more.
+const NO_ANSWER: Duration = Duration::from_secs(1);
+/// A Ctrl-C for another program that had the terminal is heard here within this time.
+const ECHO: Duration = Duration::from_millis(500);
 /// Messages of what works in the background that wait for the loop; then that work waits.
 const WAITING: usize = 256;
 
@@ -65,6 +74,10 @@ pub struct Options {
     pub launcher: Launcher,
     /// How many colours the terminal shows.
     pub depth: Depth,
+    /// What is behind the text, as far as the environment says.
+    pub background: Option<Background>,
+    /// The terminal may be asked for it: it is none that would show the question.
+    pub answers: bool,
     /// What the user wishes.
     pub settings: Settings,
     /// The project's own commands, where it could be read.
@@ -77,6 +90,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let mut terminal = Terminal::take(!options.settings.no_mouse).map_err(|e| broken(&e))?;
     let size = terminal.size().map_err(|e| broken(&e))?;
     let mut model = Model::new(&options.name, size, now());
+    model.background = options.background;
     settle(&mut model, &options.settings, options.depth);
     model.runs.names = options.commands.as_ref().map(|commands| commands.names.clone()).unwrap_or_default();
     let runner = Runner::new(options.commands.clone(), sender.clone());
@@ -98,7 +112,13 @@ pub async fn run(options: Options) -> Result<(), Error> {
         searched: None,
         looked: None,
         dirty: true,
+        pressed: None,
         shown,
+        keys: options.settings.file.clone(),
+        answers: options.answers,
+        asked: None,
+        away: false,
+        lent: None,
     };
     let done = dashboard.run(&mut terminal).await;
     drop(terminal);
@@ -106,6 +126,9 @@ pub async fn run(options: Options) -> Result<(), Error> {
     dashboard.messages.close();
     dashboard.runner.end().await;
     match done {
+        Err(_) if has_failed() => {
+            Err(Error::failed("the dashboard has failed; the fleet runs on").hint("orchestra ps"))
+        }
         // The terminal is gone: there is nobody to tell.
         Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof) => Ok(()),
         Err(error) if error.raw_os_error() == Some(nix::libc::EIO) => Ok(()),
@@ -115,15 +138,13 @@ pub async fn run(options: Options) -> Result<(), Error> {
 
 /// As the user wishes it to look and to be used.
 fn settle(model: &mut Model, settings: &Settings, depth: Depth) {
-    let theme = settings.theme.as_deref().unwrap_or("terminal");
-    model.theme = Theme::named(theme, depth).unwrap_or_default();
+    model.theme = Theme::auto(None, depth);
+    model.paint(settings.theme.as_deref().filter(|name| *name != AUTO).and_then(|name| Theme::named(name, depth)));
     model.keymap = Arc::new(settings.keymap.clone());
+    model.cores = machine().cores;
     (model.ascii, model.mouse) = (settings.ascii, !settings.no_mouse);
-    for problem in &settings.problems {
-        model.event(Tone::Bad, problem.clone());
-    }
-    if let Some(first) = settings.problems.first() {
-        model.toast(Tone::Bad, first.clone());
+    if !settings.problems.is_empty() {
+        keys_told(model, &settings.problems, &[]);
     }
 }
 
@@ -152,6 +173,18 @@ struct Loop {
     /// The model has changed since it was shown.
     dirty: bool,
     shown: Instant,
+    /// When a key was pressed that waits for its answer.
+    pressed: Option<Instant>,
+    /// Where `keys.toml` is.
+    keys: Option<PathBuf>,
+    /// The terminal may be asked.
+    answers: bool,
+    /// Since when its answer is awaited.
+    asked: Option<Instant>,
+    /// Somebody else has the terminal, since this process was suspended.
+    away: bool,
+    /// When another program gave it back.
+    lent: Option<Instant>,
 }
 
 /// Why the loop ends.
@@ -162,52 +195,88 @@ enum Flow {
 
 impl Loop {
     async fn run(&mut self, terminal: &mut Terminal) -> io::Result<()> {
-        let mut input = Some(EventStream::new());
-        let mut ends = [SignalKind::terminate(), SignalKind::hangup(), SignalKind::interrupt()].map(unix::signal);
-        let [terminate, hangup, interrupt] = &mut ends;
-        let (Ok(terminate), Ok(hangup), Ok(interrupt)) = (terminate, hangup, interrupt) else {
-            return Err(io::Error::other("signals cannot be waited for"));
-        };
+        let mut input = Some(Keyboard::new()?);
+        if self.model.auto {
+            self.ask_background(terminal)?;
+        }
+        let done = self.turns(terminal, &mut input).await;
+        if self.asked.is_some_and(|asked| asked.elapsed() < NO_ANSWER) {
+            let answered =
+                async { while !matches!(next(&mut input).await, None | Some(Ok(Input::Background(_)) | Err(_))) {} };
+            // Who does not answer in time will most likely not answer at all.
+            timeout(LAST_ANSWER, answered).await.unwrap_or(());
+        }
+        done
+    }
+
+    async fn turns(&mut self, terminal: &mut Terminal, input: &mut Option<Keyboard>) -> io::Result<()> {
+        let mut terminate = unix::signal(SignalKind::terminate())?;
+        let mut hangup = unix::signal(SignalKind::hangup())?;
+        let mut interrupt = unix::signal(SignalKind::interrupt())?;
+        let mut continued = unix::signal(SignalKind::from_raw(Signal::SIGCONT as i32))?;
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
-            let frame = self.dirty.then_some(self.shown + FRAME);
+            let frame = self.frame_at(terminal);
             let cmds = tokio::select! {
-                event = next(&mut input) => match event {
+                event = next(input) => match event {
                     // A key is answered at once; those that wait already are taken with it.
-                    Some(Ok(event)) => self.input(event, &mut input).await,
+                    Some(Ok(event)) => self.input(event, input),
                     Some(Err(error)) => return Err(error),
                     None => return Ok(()),
                 },
                 Some(msg) = self.messages.recv() => self.message(msg),
                 () = self.changed.notified() => self.log_changed(),
+                // Also after a suspension from outside, of which nobody told us before.
+                _ = continued.recv() => {
+                    self.come_back(terminal, input)?;
+                    Vec::new()
+                }
                 _ = tick.tick() => {
+                    if self.away {
+                        // In the background: nobody can look.
+                        self.suspend(terminal, input)?;
+                    }
                     self.count_rates();
                     self.coroner.look(&self.remote, &self.index, now());
                     self.message(Msg::Tick(now()))
                 }
                 _ = beat.tick(), if self.model.pointer.edge() != 0 => self.message(Msg::Beat),
+                () = terminal.written(), if self.dirty && frame.is_none() => Vec::new(),
                 () = sleep_until(frame.unwrap_or_else(far)), if frame.is_some() => {
                     self.show(terminal)?;
                     Vec::new()
                 }
                 _ = terminate.recv() => return Ok(()),
                 _ = hangup.recv() => return Ok(()),
-                _ = interrupt.recv() => return Ok(()),
+                _ = interrupt.recv() => match self.lent.is_some_and(|lent| lent.elapsed() < ECHO) {
+                    true => Vec::new(),
+                    false => return Ok(()),
+                },
             };
             let mut cmds = VecDeque::from(cmds);
             while let Some(cmd) = cmds.pop_front() {
                 match cmd {
                     Cmd::Log(cmd) => cmds.extend(self.log(cmd)),
-                    cmd => match self.carry_out(cmd, terminal, &mut input)? {
+                    cmd => match self.carry_out(cmd, terminal, input)? {
                         Flow::On => {}
                         Flow::End => return Ok(()),
                     },
                 }
             }
         }
+    }
+
+    /// When the next frame is due: at once where a key asked for it. None is made while the terminal has not taken the last one.
+    fn frame_at(&self, terminal: &Terminal) -> Option<Instant> {
+        let pace = terminal.pace();
+        let due = match self.pressed {
+            Some(_) => pace.answer_at(),
+            None => pace.frame_at((self.shown + FRAME).into_std()),
+        };
+        (self.dirty && terminal.is_free()).then(|| due.into())
     }
 
     fn message(&mut self, msg: Msg) -> Vec<Cmd> {
@@ -217,14 +286,23 @@ impl Loop {
         cmds
     }
 
-    async fn input(&mut self, event: Event, input: &mut Option<EventStream>) -> Vec<Cmd> {
-        let mut cmds = self.event(event);
+    fn input(&mut self, first: Input, input: &mut Option<Keyboard>) -> Vec<Cmd> {
+        let mut cmds = self.take(first);
         while let Some(Some(Ok(event))) = next(input).now_or_never() {
-            cmds.extend(self.event(event));
+            cmds.extend(self.take(event));
         }
-        // Due now.
-        self.shown = Instant::now() - FRAME;
+        self.pressed = Some(Instant::now());
         cmds
+    }
+
+    fn take(&mut self, input: Input) -> Vec<Cmd> {
+        match input {
+            Input::Event(event) => self.event(event),
+            Input::Background(background) => {
+                self.asked = None;
+                self.message(Msg::Background(background))
+            }
+        }
     }
 
     fn event(&mut self, event: Event) -> Vec<Cmd> {
@@ -248,17 +326,25 @@ impl Loop {
     }
 
     fn show(&mut self, terminal: &mut Terminal) -> io::Result<()> {
+        (self.dirty, self.shown) = (false, Instant::now());
+        if self.away {
+            return Ok(());
+        }
         self.look();
         let model = &self.model;
         terminal.show(model.size, |buffer| view::draw(model, buffer))?;
-        (self.dirty, self.shown) = (false, Instant::now());
+        // Lines that a key asked for are a part of its answer, too, where they come soon.
+        let waits = self.model.log.window.pending;
+        self.pressed = self.pressed.filter(|pressed| waits && pressed.elapsed() < ANSWER);
         Ok(())
     }
 
-    fn carry_out(&mut self, cmd: Cmd, terminal: &mut Terminal, input: &mut Option<EventStream>) -> io::Result<Flow> {
+    fn carry_out(&mut self, cmd: Cmd, terminal: &mut Terminal, input: &mut Option<Keyboard>) -> io::Result<Flow> {
         match cmd {
             Cmd::Quit => return Ok(Flow::End),
             Cmd::Redraw => terminal.redraw(),
+            Cmd::CheckKeys => self.check_keys(),
+            Cmd::AskBackground => self.ask_background(terminal)?,
             Cmd::Mouse(ours) => terminal.mouse(ours)?,
             Cmd::Suspend => self.suspend(terminal, input)?,
             Cmd::Ask(order) => self.remote.ask(order),
@@ -269,6 +355,14 @@ impl Loop {
             Cmd::Problem(cmd) => errands::run(&self.remote, &self.index, cmd),
             Cmd::OpenUrl(url) => self.remote.open_url(&url),
             Cmd::Edit(place) => self.edit(&place, terminal, input)?,
+            Cmd::EditConfig(service) => match self.remote.config(&service) {
+                Some(place) => self.edit(&place, terminal, input)?,
+                None => self.model.toast(Tone::Wait, format!("no file is known that describes {service}")),
+            },
+            Cmd::CopyText(text) => self.work(move |_, _| {
+                let (said, bytes) = hands::copy_text(&text);
+                Msg::Copied(said, bytes)
+            }),
             Cmd::Write(bytes) => terminal.write(&bytes)?,
             Cmd::Log(_) => {}
         }
@@ -276,61 +370,20 @@ impl Loop {
         Ok(Flow::On)
     }
 
-    /// Stops this process, and only it, until somebody continues it.
-    fn suspend(&mut self, terminal: &mut Terminal, input: &mut Option<EventStream>) -> io::Result<()> {
-        self.away(terminal, input, || raise(Signal::SIGSTOP).map_err(io::Error::from))?
-    }
-
-    /// Gives terminal and keys away while `meanwhile` lasts.
-    fn away<T>(
-        &mut self,
-        terminal: &mut Terminal,
-        input: &mut Option<EventStream>,
-        meanwhile: impl FnOnce() -> T,
-    ) -> io::Result<T> {
-        // Dropped first: it would take keys from whoever has the terminal.
-        *input = None;
-        terminal.leave()?;
-        let done = meanwhile();
-        terminal.enter()?;
-        *input = Some(EventStream::new());
-        self.model.size = terminal.size()?;
-        Ok(done)
-    }
-
-    fn edit(&mut self, place: &Place, terminal: &mut Terminal, input: &mut Option<EventStream>) -> io::Result<()> {
-        let open = match hands::edit(self.remote.root(), place) {
-            Ok(open) => open,
-            Err(error) => {
-                self.model.toast(Tone::Bad, error);
-                return Ok(());
-            }
-        };
-        let Some((program, arguments)) = open.argv.split_first() else { return Ok(()) };
-        let mut command = Command::new(program);
-        command.args(arguments).current_dir(self.remote.root());
-        let name = program.to_string_lossy();
-        let failed = match open.screen {
-            Screen::Window => {
-                command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-                command.spawn().err().map(|error| error.to_string())
-            }
-            Screen::Terminal => match self.away(terminal, input, || command.status())? {
-                Ok(status) => (!status.success()).then(|| status.to_string()),
-                Err(error) => Some(error.to_string()),
-            },
-        };
-        if let Some(error) = failed {
-            self.model.toast(Tone::Bad, format!("`{name}`: {error}; $ORCHESTRA_EDITOR names another"));
-        }
-        Ok(())
+    fn check_keys(&mut self) {
+        let Some(file) = self.keys.clone() else { return };
+        self.remote.work(move || {
+            let settings = settings::load(&file);
+            Msg::Keys(settings.problems, settings.notes)
+        });
     }
 }
 
-async fn next(input: &mut Option<EventStream>) -> Option<io::Result<Event>> {
+/// Never done while somebody else has the terminal.
+async fn next(input: &mut Option<Keyboard>) -> Option<io::Result<Input>> {
     match input {
         Some(input) => input.next().await,
-        None => None,
+        None => std::future::pending().await,
     }
 }
 

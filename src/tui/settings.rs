@@ -1,19 +1,25 @@
-//! `keys.toml`: keys, theme and manners, as the user wishes. What is wrong in it is told, and the rest holds.
+//! `keys.toml`: keys, theme and manners, as the user wishes. What is wrong in it is told with its place, and the rest holds.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Display};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use toml::{Table, Value};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use super::actions::{ACTIONS, Action, Scope};
-use super::keymap::Keymap;
+use super::keymap::{Changes, Clash, Keymap};
 use super::keys::Key;
-use super::theme::Theme;
+use super::presets;
+use super::theme::{AUTO, Theme};
 use crate::config::suggest;
 
 /// What the file says.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
+    /// Where it is, or would be.
+    pub file: Option<PathBuf>,
     /// Which key does what.
     pub keymap: Keymap,
     /// The name of a theme.
@@ -22,52 +28,29 @@ pub struct Settings {
     pub ascii: bool,
     /// The mouse is left to the terminal.
     pub no_mouse: bool,
-    /// What is wrong with it, one sentence each.
-    pub problems: Vec<String>,
+    /// What is wrong with it.
+    pub problems: Vec<Problem>,
+    /// What its keys hide in some pane: perhaps that is meant.
+    pub notes: Vec<Problem>,
 }
 
-/// A name, and the keys it changes.
-type Preset = (&'static str, &'static [(Action, &'static [&'static str])]);
+/// Something to say about a place of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Line and column, from 1; nothing where it is about the whole file.
+    pub place: Option<(usize, usize)>,
+    /// One sentence.
+    pub text: String,
+}
 
-/// Sets of keys that a file can begin with.
-const PRESETS: [Preset; 3] = [
-    ("default", &[]),
-    (
-        "less",
-        &[
-            (Action::PageDown, &["f", "ctrl-f", "ctrl-v", "pgdn", "space"]),
-            (Action::PageUp, &["b", "ctrl-b", "pgup"]),
-            (Action::HalfDown, &["d", "ctrl-d"]),
-            (Action::HalfUp, &["u", "ctrl-u"]),
-            (Action::Top, &["g", "<", "home"]),
-            (Action::Bottom, &["G", ">", "end"]),
-            (Action::Traces, &["s"]),
-            (Action::NextMark, &["alt-u"]),
-            // Digits are counts, as in less.
-            (Action::Pane1, &["alt-1"]),
-            (Action::Pane2, &["alt-2"]),
-            (Action::Pane3, &["alt-3"]),
-            (Action::Pane4, &["alt-4"]),
-            (Action::Pane5, &["alt-5"]),
-            (Action::Pane6, &["alt-6"]),
-        ],
-    ),
-    (
-        "fkeys",
-        &[
-            (Action::Help, &["?", "f1"]),
-            (Action::Palette, &[":", "f2"]),
-            (Action::Search, &["/", "f3"]),
-            (Action::Filter, &["&", "f4"]),
-            (Action::Restart, &["r", "f5"]),
-            (Action::Follow, &["F", "f6"]),
-            (Action::Start, &["S", "f7"]),
-            (Action::Zoom, &["z", "f8"]),
-            (Action::Stop, &["s", "f9"]),
-            (Action::Quit, &["q", "ctrl-c", "f10"]),
-        ],
-    ),
-];
+impl Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.place {
+            Some((line, column)) => write!(f, "keys.toml:{line}:{column}: {}", self.text),
+            None => write!(f, "keys.toml: {}", self.text),
+        }
+    }
+}
 
 /// Where the file is: `$XDG_CONFIG_HOME/orchestra/keys.toml`, else below `~/.config`.
 pub fn path(var: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
@@ -78,108 +61,200 @@ pub fn path(var: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
 
 /// Reads the file; one that is not there says nothing.
 pub fn load(path: &Path) -> Settings {
-    match std::fs::read_to_string(path) {
+    let settings = match std::fs::read_to_string(path) {
         Ok(text) => parse(&text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Settings::default(),
         Err(error) => {
-            Settings { problems: vec![format!("cannot read `{}`: {error}", path.display())], ..Settings::default() }
+            let text = format!("cannot read `{}`: {error}", path.display());
+            Settings { problems: vec![Problem { place: None, text }], ..Settings::default() }
         }
-    }
+    };
+    Settings { file: Some(path.to_owned()), ..settings }
 }
 
 /// Understands the text of the file.
 pub fn parse(text: &str) -> Settings {
-    let table = match text.parse::<Table>() {
-        Ok(table) => table,
-        Err(error) => {
-            let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];
-            let line = before.matches('\n').count() + 1;
-            let problem = format!("keys.toml, line {line}: {}", error.message());
-            return Settings { problems: vec![problem], ..Settings::default() };
-        }
+    let mut reader = Reader {
+        text,
+        settings: Settings::default(),
+        own: Changes::new(),
+        commands: BTreeMap::new(),
+        places: BTreeMap::new(),
+        broken: false,
     };
-    let mut settings = Settings::default();
-    let (mut changes, mut commands) = (BTreeMap::new(), BTreeMap::new());
-    if let Some(value) = table.get("preset") {
-        preset(value, &mut changes, &mut settings.problems);
+    // What can be read holds, beside what cannot.
+    let (table, errors) = DeTable::parse_recoverable(text);
+    let broken = !errors.is_empty();
+    for error in errors {
+        let text = error.message().to_owned();
+        reader.problem(error.span().unwrap_or(0..0), text);
     }
-    for (name, value) in &table {
-        let scope = Scope::ALL.into_iter().find(|scope| scope.word() == name);
-        match (&**name, scope, value) {
-            ("preset", ..) => {}
-            ("theme", _, Value::String(theme)) if Theme::names().any(|name| name == theme) => {
-                settings.theme = Some(theme.clone());
-            }
-            ("theme", ..) => settings.problems.push(among("theme", value, Theme::names())),
-            ("ascii", _, Value::Boolean(on)) => settings.ascii = *on,
-            ("mouse", _, Value::Boolean(on)) => settings.no_mouse = !on,
-            ("ascii" | "mouse", ..) => settings.problems.push(format!("keys.toml: `{name}` is true or false")),
-            ("commands", _, Value::Table(table)) => {
-                for (name, value) in table {
-                    commands.extend(keys(name, value, &mut settings.problems).map(|keys| (name.clone(), keys)));
+    reader.broken = broken;
+    let preset = reader.top(table.get_ref());
+    reader.keys(&preset);
+    reader.settings.problems.sort_by_key(|problem| problem.place);
+    reader.settings
+}
+
+/// Whose key it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Owner {
+    Action(Action),
+    Command(String),
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    settings: Settings,
+    own: Changes,
+    /// Keys of the project's own commands.
+    commands: BTreeMap<String, Vec<Key>>,
+    /// Where each key of an action, or of a command, stands.
+    places: BTreeMap<(Owner, Key), Range<usize>>,
+    /// A line could not be read, and was told.
+    broken: bool,
+}
+
+impl Reader<'_> {
+    fn place(&self, at: &Range<usize>) -> Option<(usize, usize)> {
+        let before = self.text.get(..at.start.min(self.text.len()))?;
+        let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count());
+        Some((before.matches('\n').count() + 1, column + 1))
+    }
+
+    fn problem(&mut self, at: Range<usize>, text: String) {
+        // What such a line seems to say stands nowhere, and is no mistake of its own.
+        if self.broken && at.is_empty() {
+            return;
+        }
+        let place = self.place(&at);
+        self.settings.problems.push(Problem { place, text });
+    }
+
+    /// Reads everything but clashes; the preset's keys.
+    fn top(&mut self, table: &DeTable<'_>) -> Changes {
+        let mut preset = Changes::new();
+        for (name, value) in table {
+            let word = name.get_ref().as_ref();
+            let scope = Scope::ALL.into_iter().find(|scope| scope.word() == word);
+            match (word, scope, value.get_ref()) {
+                ("preset", _, DeValue::String(chosen)) if presets::named(chosen).is_some() => {
+                    preset = presets::named(chosen).unwrap_or_default();
+                }
+                ("preset", ..) => self.problem(value.span(), among("preset", value, presets::names())),
+                ("theme", _, DeValue::String(theme)) if themes().any(|name| name == theme) => {
+                    self.settings.theme = Some(theme.to_string());
+                }
+                ("theme", ..) => self.problem(value.span(), among("theme", value, themes())),
+                ("ascii", _, DeValue::Boolean(on)) => self.settings.ascii = *on,
+                ("mouse", _, DeValue::Boolean(on)) => self.settings.no_mouse = !on,
+                ("ascii" | "mouse", ..) => self.problem(value.span(), format!("`{word}` is true or false")),
+                ("commands", _, DeValue::Table(table)) => {
+                    for (name, value) in table {
+                        let word = name.get_ref().to_string();
+                        if let Some(keys) = self.list(&word, value, &Owner::Command(word.clone())) {
+                            self.commands.insert(word, keys);
+                        }
+                    }
+                }
+                (_, Some(scope), DeValue::Table(keys)) => self.bindings(scope, keys),
+                _ => {
+                    let known = Scope::ALL.iter().map(|scope| scope.word());
+                    let known = known.chain(["commands", "preset", "theme", "ascii", "mouse"]);
+                    self.problem(name.span(), format!("there is no `{word}`{}", nearest(word, known)));
                 }
             }
-            (_, Some(scope), Value::Table(keys)) => bindings(scope, keys, &mut changes, &mut settings.problems),
-            _ => {
-                let known = Scope::ALL
-                    .iter()
-                    .map(|scope| scope.word())
-                    .chain(["commands", "preset", "theme", "ascii", "mouse"]);
-                settings.problems.push(format!("keys.toml: there is no `{name}`{}", nearest(name, known)));
+        }
+        preset
+    }
+
+    fn bindings(&mut self, scope: Scope, table: &DeTable<'_>) {
+        for (name, value) in table {
+            let word = name.get_ref().as_ref();
+            let of_scope = || ACTIONS.iter().filter(move |entry| entry.scope == scope);
+            let Some(entry) = of_scope().find(|entry| entry.name == word) else {
+                let elsewhere = ACTIONS.iter().find(|entry| entry.name == word);
+                let near = elsewhere.map_or_else(
+                    || nearest(word, of_scope().map(|entry| entry.name)),
+                    |entry| format!("; it belongs to [{}]", entry.scope.word()),
+                );
+                self.problem(name.span(), format!("[{}] has no action `{word}`{near}", scope.word()));
+                continue;
+            };
+            if let Some(keys) = self.list(word, value, &Owner::Action(entry.action)) {
+                self.own.insert(entry.action, keys);
             }
         }
     }
-    let (keymap, clashes) = Keymap::with(&changes);
-    let (keymap, hidden) = keymap.with_commands(commands);
-    settings.keymap = keymap;
-    settings.problems.extend(clashes.into_iter().chain(hidden).map(|clash| format!("keys.toml: {clash}")));
-    settings
-}
 
-fn preset(value: &Value, changes: &mut BTreeMap<Action, Vec<Key>>, problems: &mut Vec<String>) {
-    let found = PRESETS.into_iter().find(|(name, _)| value.as_str() == Some(name));
-    match found {
-        Some((_, keys)) => {
-            let read = |keys: &[&str]| keys.iter().filter_map(|key| Key::parse(key)).collect();
-            changes.extend(keys.iter().map(|(action, keys)| (*action, read(keys))));
-        }
-        None => problems.push(among("preset", value, PRESETS.iter().map(|(name, _)| *name))),
-    }
-}
-
-fn bindings(scope: Scope, table: &Table, changes: &mut BTreeMap<Action, Vec<Key>>, problems: &mut Vec<String>) {
-    for (name, value) in table {
-        let of_scope = || ACTIONS.iter().filter(move |entry| entry.scope == scope);
-        let Some(entry) = of_scope().find(|entry| entry.name == name) else {
-            let near = nearest(name, of_scope().map(|entry| entry.name));
-            problems.push(format!("keys.toml: [{}] has no action `{name}`{near}", scope.word()));
-            continue;
+    /// One key, or a list of them.
+    fn list(&mut self, word: &str, value: &Spanned<DeValue<'_>>, owner: &Owner) -> Option<Vec<Key>> {
+        let texts: Option<Vec<(&str, Range<usize>)>> = match value.get_ref() {
+            DeValue::String(key) => Some(vec![(key, value.span())]),
+            DeValue::Array(keys) => keys.iter().map(|key| Some((key.get_ref().as_str()?, key.span()))).collect(),
+            _ => None,
         };
-        changes.extend(keys(name, value, problems).map(|keys| (entry.action, keys)));
+        let Some(texts) = texts else {
+            self.problem(value.span(), format!("`{word}` takes a key, or a list of keys: [\"r\", \"f5\"]"));
+            return None;
+        };
+        let mut keys = Vec::new();
+        for (text, at) in texts {
+            match Key::parse(text) {
+                Some(key) => {
+                    keys.push(key);
+                    self.places.insert((owner.clone(), key), at);
+                }
+                None => {
+                    self.problem(at, format!("`{text}` of `{word}` is no key: j, G, space, ctrl-d, alt-x, f5, pgdn"));
+                }
+            }
+        }
+        Some(keys)
+    }
+
+    /// Where one of these two got this key, if the file gave it.
+    fn given(&self, key: Key, one: Action, other: Action) -> Option<Range<usize>> {
+        let place = |action| self.places.get(&(Owner::Action(action), key));
+        place(one).or_else(|| place(other)).cloned()
+    }
+
+    fn keys(&mut self, preset: &Changes) {
+        let (keymap, clashes) = Keymap::with(preset, &self.own);
+        for Clash { key, does, hides } in clashes {
+            let text = format!("`{key}` means both {} and {}, and does the first", named(does), named(hides));
+            self.problem(self.given(key, does, hides).unwrap_or(0..0), text);
+        }
+        // What presets and defaults hide is meant so.
+        for Clash { key, does, hides } in keymap.hidden() {
+            if let Some(at) = self.given(key, does, hides) {
+                let text = format!("`{key}` is {} there, and not {}", named(does), named(hides));
+                self.settings.notes.push(Problem { place: self.place(&at), text });
+            }
+        }
+        let (keymap, clashes) = keymap.with_commands(std::mem::take(&mut self.commands));
+        for (command, key, text) in clashes {
+            let at = self.places.get(&(Owner::Command(command), key)).cloned();
+            self.problem(at.unwrap_or(0..0), text);
+        }
+        self.settings.notes.sort_by_key(|note| note.place);
+        self.settings.keymap = keymap;
     }
 }
 
-/// One key, or a list of them.
-fn keys(name: &str, value: &Value, problems: &mut Vec<String>) -> Option<Vec<Key>> {
-    let texts: Option<Vec<&str>> = match value {
-        Value::String(key) => Some(vec![key]),
-        Value::Array(keys) => keys.iter().map(Value::as_str).collect(),
-        _ => None,
-    };
-    let Some(texts) = texts else {
-        problems.push(format!("keys.toml: `{name}` takes a key, or a list of keys: [\"r\", \"f5\"]"));
-        return None;
-    };
-    for text in texts.iter().filter(|text| Key::parse(text).is_none()) {
-        problems.push(format!("keys.toml: `{text}` of `{name}` is no key: j, G, space, ctrl-d, alt-x, f5, pgdn"));
-    }
-    Some(texts.iter().filter_map(|text| Key::parse(text)).collect())
+fn named(action: Action) -> String {
+    let entry = action.entry();
+    format!("`{}` [{}]", entry.name, entry.scope.word())
 }
 
-fn among<'a>(what: &str, value: &Value, known: impl Iterator<Item = &'a str>) -> String {
+fn themes() -> impl Iterator<Item = &'static str> {
+    [AUTO].into_iter().chain(Theme::names())
+}
+
+fn among<'a>(what: &str, value: &Spanned<DeValue<'_>>, known: impl Iterator<Item = &'a str>) -> String {
     let known = known.collect::<Vec<_>>().join(", ");
-    let Some(value) = value.as_str() else { return format!("keys.toml: `{what}` is one of {known}") };
-    format!("keys.toml: there is no {what} `{value}`; there are {known}")
+    let Some(value) = value.get_ref().as_str() else { return format!("`{what}` is one of {known}") };
+    format!("there is no {what} `{value}`; there are {known}")
 }
 
 fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
@@ -190,11 +265,15 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
 mod tests {
     use super::*;
 
+    fn told(problems: &[Problem]) -> Vec<String> {
+        problems.iter().map(Problem::to_string).collect()
+    }
+
     #[test]
     fn keys_of_the_file_replace_those_of_the_preset() {
         let text = "preset = \"fkeys\"\ntheme = \"light\"\nmouse = false\n[services]\nrestart = [\"R\", \"ctrl-r\"]\nstop = []\n";
         let settings = parse(text);
-        assert_eq!(settings.problems, Vec::<String>::new());
+        assert_eq!(told(&settings.problems), Vec::<String>::new());
         assert_eq!((settings.theme.as_deref(), settings.no_mouse), (Some("light"), true));
         let does = |key: &str| settings.keymap.action(Scope::Services, Key::parse(key).unwrap());
         assert_eq!((does("R"), does("r"), does("f5")), (Some(Action::Restart), None, None));
@@ -202,56 +281,58 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_is_told_with_its_place_and_the_rest_holds() {
+        let text = "theme = \"drak\"\nascii = 1\n[services]\nrestrat = \"x\"\n  stop = [\"ä\", \"S\"]\nbuild = \"nokey\"\nhelp = \"h\"\n[logs]\n";
+        assert_eq!(
+            told(&parse(text).problems),
+            [
+                "keys.toml:1:9: there is no theme `drak`; there are auto, terminal, dark, light, high-contrast, colour-blind, mono",
+                "keys.toml:2:9: `ascii` is true or false",
+                "keys.toml:4:1: [services] has no action `restrat`; did you mean `restart`?",
+                "keys.toml:5:16: `S` means both `stop` [services] and `start` [services], and does the first",
+                "keys.toml:6:9: `nokey` of `build` is no key: j, G, space, ctrl-d, alt-x, f5, pgdn",
+                "keys.toml:7:1: [services] has no action `help`; it belongs to [everywhere]",
+                "keys.toml:8:2: there is no `logs`; did you mean `log`?",
+            ]
+        );
+    }
+
+    #[test]
     fn commands_of_the_project_have_keys_and_win() {
-        let settings = parse("[commands]\nmigrate = \"f9\"\nseed = [\"ctrl-s\", \"R\"]\nbad = 1\n");
+        let settings = parse("[commands]\nmigrate = \"f9\"\nseed = [\"ctrl-s\", \"R\"]\nbad = 1\nworse = \"f9\"\n");
         let command = |key: &str| settings.keymap.command(Key::parse(key).unwrap()).map(str::to_owned);
         assert_eq!([command("f9"), command("R"), command("r")], [Some("migrate".into()), Some("seed".into()), None]);
         assert_eq!(settings.keymap.keys_of_command("migrate"), [Key::parse("f9").unwrap()]);
         assert_eq!(
-            settings.problems,
+            told(&settings.problems),
             [
-                "keys.toml: `bad` takes a key, or a list of keys: [\"r\", \"f5\"]",
-                "keys.toml: `R` means the command `seed`, and `raw` (problems) no more",
+                "keys.toml:3:19: `R` means the command `seed`, and `raw` [problems] no more",
+                "keys.toml:4:7: `bad` takes a key, or a list of keys: [\"r\", \"f5\"]",
+                "keys.toml:5:9: `f9` means both the commands `migrate` and `worse`, and does the first",
             ]
         );
     }
 
     #[test]
-    fn presets_have_no_clashes_of_their_own() {
-        for (name, _) in PRESETS {
-            assert_eq!(parse(&format!("preset = \"{name}\"")).problems, Vec::<String>::new(), "{name}");
-        }
+    fn a_broken_line_is_named_and_the_rest_holds() {
+        let settings = parse("theme = \"dark\"\nascii = = 2\n[services]\nstop = \"x\"\n");
+        assert!(told(&settings.problems)[0].starts_with("keys.toml:2:9: "), "{:?}", settings.problems);
+        assert_eq!(settings.theme.as_deref(), Some("dark"));
+        assert_eq!(settings.keymap.action(Scope::Services, Key::char('x')), Some(Action::Stop));
+        assert!(!parse("[services\n\u{0}").problems.is_empty());
     }
 
     #[test]
-    fn moves_of_less_are_not_hidden_by_the_log() {
-        let keymap = parse("preset = \"less\"").keymap;
-        let does = |key: &str| keymap.action(Scope::Log, Key::parse(key).unwrap());
-        for (key, action) in
-            [("f", Action::PageDown), ("b", Action::PageUp), ("d", Action::HalfDown), ("u", Action::HalfUp)]
-        {
-            assert_eq!(does(key), Some(action), "{key}");
-        }
-        assert_eq!((does("5"), does("alt-5")), (None, Some(Action::Pane5)));
-    }
-
-    #[test]
-    fn what_is_wrong_is_told_and_the_rest_holds() {
-        let text =
-            "theme = \"drak\"\nascii = 1\n[services]\nrestrat = \"x\"\nstop = \"S\"\nbuild = \"nokey\"\n[logs]\n";
-        let settings = parse(text);
+    fn what_a_key_hides_is_a_note() {
+        let settings = parse("preset = \"less\"\n[services]\nbuild = \"j\"\n[everywhere]\nhelp = \"&\"\n");
+        assert_eq!(told(&settings.problems), Vec::<String>::new());
         assert_eq!(
-            settings.problems,
+            told(&settings.notes),
             [
-                "keys.toml: `ascii` is true or false",
-                "keys.toml: there is no `logs`; did you mean `log`?",
-                "keys.toml: `nokey` of `build` is no key: j, G, space, ctrl-d, alt-x, f5, pgdn",
-                "keys.toml: [services] has no action `restrat`; did you mean `restart`?",
-                "keys.toml: there is no theme `drak`; there are terminal, dark, light, high-contrast, colour-blind, mono",
-                "keys.toml: `S` means both `stop` and `start` (services)",
+                "keys.toml:3:9: `j` is `build` [services] there, and not `down` [move]",
+                "keys.toml:5:8: `&` is `filter` [log] there, and not `help` [everywhere]",
             ]
         );
-        assert_eq!(parse("a = 1\nb = = 2").problems[0].split(':').next(), Some("keys.toml, line 2"));
     }
 
     #[test]

@@ -1,27 +1,35 @@
 //! The terminal: taken, given back whatever happens, and written to only where cells have changed.
 
-use std::io::{self, BufWriter, Stdout, Write, stdout};
+use std::io::{self, Write, stdout};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::cursor::{Hide, MoveTo, Show};
 use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture};
 use crossterm::queue;
+use crossterm::style::ResetColor;
 use crossterm::terminal::{
     BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
     disable_raw_mode, enable_raw_mode, size,
 };
+use nix::errno::Errno;
 use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use super::out::{Out, Progress};
+use super::pace::Pace;
+
 /// Whether the terminal is ours now. A panic of any thread gives it back first, so that what it says can be read.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+/// A part of the program has panicked, and said so on the terminal: it is not taken again.
+static FAILED: AtomicBool = AtomicBool::new(false);
 static HOOK: Once = Once::new();
 
 /// The terminal while it is ours; dropped, it is as it was.
 pub struct Terminal {
-    backend: CrosstermBackend<BufWriter<Stdout>>,
+    backend: CrosstermBackend<Out>,
+    progress: Progress,
     shown: Buffer,
     cursor: Option<(u16, u16)>,
     mouse: bool,
@@ -33,20 +41,26 @@ impl Terminal {
         HOOK.call_once(|| {
             let before = std::panic::take_hook();
             std::panic::set_hook(Box::new(move |info| {
+                FAILED.store(true, Ordering::SeqCst);
                 give_back();
                 before(info);
             }));
         });
-        // A frame is one write.
-        let backend = CrosstermBackend::new(BufWriter::with_capacity(64 * 1024, stdout()));
-        let mut terminal = Terminal { backend, shown: Buffer::empty(Rect::ZERO), cursor: None, mouse };
+        let out = Out::new(&TAKEN)?;
+        let progress = out.progress();
+        let backend = CrosstermBackend::new(out);
+        let mut terminal = Terminal { backend, progress, shown: Buffer::empty(Rect::ZERO), cursor: None, mouse };
         terminal.enter()?;
         Ok(terminal)
     }
 
     /// Takes it again, after [`Terminal::leave`].
     pub fn enter(&mut self) -> io::Result<()> {
-        TAKEN.store(true, Ordering::SeqCst);
+        sound()?;
+        if TAKEN.swap(true, Ordering::SeqCst) {
+            // Somebody may have changed its modes, and the wish for raw ones is heard once.
+            disable_raw_mode()?;
+        }
         enable_raw_mode()?;
         queue!(self.backend, EnterAlternateScreen, EnableBracketedPaste, Hide)?;
         if self.mouse {
@@ -58,9 +72,34 @@ impl Terminal {
 
     /// Gives it back for a while: to a shell, or to an editor.
     pub fn leave(&mut self) -> io::Result<()> {
-        Write::flush(&mut self.backend)?;
-        give_back();
+        self.finish();
         Ok(())
+    }
+
+    /// Whether all that was shown is written. Frames that are made before only make it late.
+    pub fn is_free(&self) -> bool {
+        self.progress.is_free()
+    }
+
+    /// Waits for something to have been written.
+    pub async fn written(&self) {
+        self.progress.written().await;
+    }
+
+    /// How fast it reads.
+    pub fn pace(&self) -> Pace {
+        self.progress.pace()
+    }
+
+    fn finish(&mut self) {
+        // Its error was told already, or nobody is left to tell.
+        Write::flush(&mut self.backend).unwrap_or(());
+        match self.progress.finish() {
+            true => give_back(),
+            // One that takes nothing cannot be told, but keys are to be as they were.
+            false if TAKEN.swap(false, Ordering::SeqCst) => disable_raw_mode().unwrap_or(()),
+            false => {}
+        }
     }
 
     /// Takes the mouse, or gives it to the terminal, which can select text then.
@@ -72,6 +111,11 @@ impl Terminal {
             queue!(self.backend, DisableMouseCapture)?
         }
         Write::flush(&mut self.backend)
+    }
+
+    /// Asks what is behind the text. An answer comes with the keys, soon, late or never.
+    pub fn ask_background(&mut self) -> io::Result<()> {
+        self.write(b"\x1b]11;?\x1b\\")
     }
 
     /// Writes bytes that draw nothing: a sequence for the clipboard.
@@ -92,6 +136,7 @@ impl Terminal {
 
     /// Shows what `draw` puts into an empty buffer of this size. Writes nothing where nothing has changed.
     pub fn show(&mut self, size: (u16, u16), draw: impl FnOnce(&mut Buffer) -> Option<(u16, u16)>) -> io::Result<()> {
+        sound()?;
         let area = Rect::new(0, 0, size.0, size.1);
         let mut next = Buffer::empty(area);
         let cursor = draw(&mut next);
@@ -122,8 +167,17 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        give_back();
+        self.finish();
     }
+}
+
+/// Whether a part of the program has panicked since the terminal was taken first. It has it no more, and nothing may be drawn over what was said.
+pub fn has_failed() -> bool {
+    FAILED.load(Ordering::SeqCst)
+}
+
+fn sound() -> io::Result<()> {
+    if has_failed() { Err(io::Error::other("a part of the dashboard has failed")) } else { Ok(()) }
 }
 
 /// Undoes everything, once. A terminal that is gone cannot be told, and need not be.
@@ -131,9 +185,28 @@ fn give_back() {
     if !TAKEN.swap(false, Ordering::SeqCst) {
         return;
     }
-    let mut out = stdout();
-    let told =
-        queue!(out, EndSynchronizedUpdate, DisableMouseCapture, DisableBracketedPaste, Show, LeaveAlternateScreen);
-    let told = told.and_then(|()| out.flush()).and_then(|()| disable_raw_mode());
+    let mut all = Vec::new();
+    let told = queue!(
+        all,
+        EndSynchronizedUpdate,
+        DisableMouseCapture,
+        DisableBracketedPaste,
+        ResetColor,
+        Show,
+        LeaveAlternateScreen
+    );
+    // Past the lock and the buffer of standard output: whoever has panicked may hold them.
+    let told = told.and_then(|()| write_all(&all)).and_then(|()| disable_raw_mode());
     drop(told);
+}
+
+fn write_all(mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match nix::unistd::write(stdout(), bytes) {
+            Ok(n) => bytes = &bytes[n..],
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }

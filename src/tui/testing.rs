@@ -59,6 +59,8 @@ pub(super) fn instance(id: &str, state: &str, cpu: f64) -> Instance {
         health: if state == "ready" { "ok" } else { "unknown" }.into(),
         cpu_percent: runs.then_some(cpu),
         memory_bytes: runs.then_some(12 << 20),
+        since: None,
+        ready_at: None,
         limits: None,
     }
 }

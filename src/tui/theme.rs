@@ -16,6 +16,33 @@ pub enum Depth {
     True,
 }
 
+/// What is behind the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Background {
+    /// Dark.
+    Dark,
+    /// Light.
+    Light,
+}
+
+impl Background {
+    /// Of this colour, each part from 0 to 1: as light as people see it.
+    pub fn of(red: f64, green: f64, blue: f64) -> Background {
+        // Relative luminance (Rec. 709) of a value that displays bend by 2.2; text in the middle of greys is as far from black as from white at 0.18.
+        let seen = 0.2126 * red.powf(2.2) + 0.7152 * green.powf(2.2) + 0.0722 * blue.powf(2.2);
+        if seen > 0.18 { Background::Light } else { Background::Dark }
+    }
+
+    /// By the variable COLORFGBG of some terminals: `15;0`, `0;default;15`; its last number is one of the sixteen colours.
+    pub fn of_variable(text: &str) -> Option<Background> {
+        match text.rsplit(';').next()?.parse().ok()? {
+            0..=6 | 8 => Some(Background::Dark),
+            7 | 9..=15 => Some(Background::Light),
+            16_u8.. => None,
+        }
+    }
+}
+
 /// What a colour says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Token {
@@ -59,6 +86,8 @@ struct Palette {
     tokens: [Paint; 9],
     /// Only the terminal's own sixteen colours, however many it has.
     own: bool,
+    /// For names of services.
+    names: &'static [(u8, Color); 10],
 }
 
 const DARK: [Paint; 9] = [
@@ -111,12 +140,12 @@ const COLOUR_BLIND: [Paint; 9] = [
 ];
 
 const PALETTES: [Palette; 6] = [
-    Palette { name: "terminal", tokens: DARK, own: true },
-    Palette { name: "dark", tokens: DARK, own: false },
-    Palette { name: "light", tokens: LIGHT, own: false },
-    Palette { name: "high-contrast", tokens: CONTRAST, own: false },
-    Palette { name: "colour-blind", tokens: COLOUR_BLIND, own: false },
-    Palette { name: "mono", tokens: DARK, own: true },
+    Palette { name: "terminal", tokens: DARK, own: true, names: &NAMES },
+    Palette { name: "dark", tokens: DARK, own: false, names: &NAMES },
+    Palette { name: "light", tokens: LIGHT, own: false, names: &DARK_NAMES },
+    Palette { name: "high-contrast", tokens: CONTRAST, own: false, names: &NAMES },
+    Palette { name: "colour-blind", tokens: COLOUR_BLIND, own: false, names: &NAMES },
+    Palette { name: "mono", tokens: DARK, own: true, names: &NAMES },
 ];
 
 /// Colours for names of services: far from each other, none of them red. Indexed, and the nearest of the sixteen.
@@ -132,6 +161,23 @@ const NAMES: [(u8, Color); 10] = [
     (139, Color::LightMagenta),
     (117, Color::LightCyan),
 ];
+
+/// The same for a light background.
+const DARK_NAMES: [(u8, Color); 10] = [
+    (25, Color::Blue),
+    (28, Color::Green),
+    (94, Color::Magenta),
+    (90, Color::Magenta),
+    (30, Color::Cyan),
+    (58, Color::Green),
+    (62, Color::Blue),
+    (130, Color::Magenta),
+    (97, Color::Magenta),
+    (24, Color::Cyan),
+];
+
+/// The word for the theme that suits the background.
+pub const AUTO: &str = "auto";
 
 /// A theme on a terminal.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -151,6 +197,16 @@ impl Theme {
     pub fn named(name: &str, depth: Depth) -> Option<Theme> {
         let palette = PALETTES.iter().find(|palette| palette.name == name)?;
         Some(Theme { palette, depth })
+    }
+
+    /// The theme for this background: while nobody knows it, the terminal's own colours.
+    pub fn auto(background: Option<Background>, depth: Depth) -> Theme {
+        let name = match background {
+            None => PALETTES[0].name,
+            Some(Background::Dark) => "dark",
+            Some(Background::Light) => "light",
+        };
+        Theme::named(name, depth).unwrap_or_default()
     }
 
     /// Their names.
@@ -206,7 +262,7 @@ impl Theme {
 
     /// The style of a service's name in the log: the same service has the same one everywhere.
     pub fn name_style(&self, service: &str) -> Style {
-        let (indexed, ansi) = NAMES[hash(service) % NAMES.len()];
+        let (indexed, ansi) = self.palette.names[hash(service) % self.palette.names.len()];
         match self.shown_depth() {
             Depth::Mono => Style::new(),
             Depth::Ansi => Style::new().fg(ansi),
@@ -240,6 +296,27 @@ mod tests {
         let mono = Theme::named("mono", Depth::True).unwrap();
         assert_eq!(mono.style(Token::Good), Style::new());
         assert!(Theme::named("none", Depth::True).is_none());
+    }
+
+    #[test]
+    fn backgrounds() {
+        let of = |rgb: u32| {
+            let part = |shift: u32| f64::from(rgb >> shift & 0xff) / 255.0;
+            Background::of(part(16), part(8), part(0))
+        };
+        for dark in [0x000000, 0x1e1e1e, 0x002b36, 0x0000ff, 0x300a24, 0x282c34, 0x5f5f5f] {
+            assert_eq!(of(dark), Background::Dark, "{dark:06x}");
+        }
+        for light in [0xffffff, 0xfdf6e3, 0xeeeeee, 0xffffdd, 0xc0c0c0, 0x00ff00] {
+            assert_eq!(of(light), Background::Light, "{light:06x}");
+        }
+        let said = Background::of_variable;
+        assert_eq!((said("15;0"), said("0;15")), (Some(Background::Dark), Some(Background::Light)));
+        assert_eq!((said("0;default;7"), said("12;8")), (Some(Background::Light), Some(Background::Dark)));
+        assert_eq!((said(""), said("default;default"), said("0;99")), (None, None, None));
+        assert_eq!(Theme::auto(None, Depth::True).name(), "terminal");
+        assert_eq!(Theme::auto(Some(Background::Light), Depth::True).name(), "light");
+        assert_eq!(Theme::auto(Some(Background::Dark), Depth::Mono).style(Token::Good), Style::new());
     }
 
     #[test]

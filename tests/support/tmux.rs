@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Fleet, eventually};
 
@@ -14,17 +13,13 @@ pub(crate) struct Tmux {
 impl Tmux {
     /// Runs a shell script in a terminal of this size, in the fleet's folder with its environment.
     pub(crate) fn run(fleet: &Fleet, (columns, rows): (u16, u16), script: &str) -> Tmux {
-        // Several terminals of one fleet are several servers.
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let tmux = Tmux { socket: fleet.path(&format!("tmux{number}.sock")) };
-        let file = format!("tmux{number}.sh");
+        let tmux = Tmux { socket: fleet.path("tmux.sock") };
         fleet.write("tmux.conf", "set -g status off\nset -g default-terminal tmux-256color\nset -s escape-time 10\n");
-        fleet.write(&file, script);
+        fleet.write("tmux.sh", script);
         let plain = fleet.command(&[]);
         let mut command = tmux.command(&["-f"]);
         command.arg(fleet.path("tmux.conf"));
-        command.args(["new-session", "-d", "-x", &columns.to_string(), "-y", &rows.to_string(), "sh", &file]);
+        command.args(["new-session", "-d", "-x", &columns.to_string(), "-y", &rows.to_string(), "sh", "tmux.sh"]);
         command.current_dir(fleet.root()).env_clear();
         command
             .envs(plain.get_envs().filter_map(|(key, value)| Some((key, value?))))
@@ -58,36 +53,36 @@ impl Tmux {
         self.ask(&["send-keys", "-l", text]);
     }
 
-    /// Closes the help, and waits until it is gone: an escape with a key right behind it is that key with alt.
-    pub(crate) fn close_help(&self) {
-        self.press(&["Escape"]);
-        eventually("the help to be gone", || (!self.screen().contains("esc closes")).then_some(()));
+    /// Where a text is on a screen, counted from 0.
+    pub(crate) fn place(screen: &str, text: &str) -> (usize, usize) {
+        let found =
+            screen.lines().enumerate().find_map(|(y, line)| Some((line[..line.find(text)?].chars().count(), y)));
+        found.unwrap_or_else(|| panic!("`{text}` is not on the screen:\n{screen}"))
+    }
+
+    /// Sends what a terminal sends for its mouse: a button (0 the left one, 32 more while it is moved, 64 and 65 the wheel) that goes down, or up.
+    pub(crate) fn mouse(&self, button: u32, (x, y): (usize, usize), down: bool) {
+        let sequence = format!("\x1b[<{button};{};{}{}", x + 1, y + 1, if down { 'M' } else { 'm' });
+        let bytes: Vec<String> = sequence.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let mut args = vec!["send-keys", "-H"];
+        args.extend(bytes.iter().map(String::as_str));
+        self.ask(&args);
+    }
+
+    /// A click with the left button.
+    pub(crate) fn click(&self, place: (usize, usize)) {
+        self.mouse(0, place, true);
+        self.mouse(0, place, false);
+    }
+
+    /// What was copied last.
+    pub(crate) fn buffer(&self) -> String {
+        self.ask(&["show-buffer"])
     }
 
     /// Makes the terminal another size.
     pub(crate) fn resize(&self, columns: u16, rows: u16) {
         self.ask(&["resize-window", "-x", &columns.to_string(), "-y", &rows.to_string()]);
-    }
-
-    /// Pastes text, as a terminal does: between marks where the program asked for them.
-    pub(crate) fn paste(&self, text: &str) {
-        self.ask(&["set-buffer", text]);
-        self.ask(&["paste-buffer", "-p"]);
-    }
-
-    /// Closes the terminal, with everything in it left to itself.
-    pub(crate) fn close(&self) {
-        self.ask(&["kill-session"]);
-    }
-
-    /// Whether a program uses the other screen, wants the mouse, and shows the cursor.
-    pub(crate) fn modes(&self) -> String {
-        self.ask(&["display-message", "-p", "#{alternate_on} #{mouse_any_flag} #{cursor_flag}"]).trim_end().to_owned()
-    }
-
-    /// What is on the screen, with colours.
-    pub(crate) fn colours(&self) -> String {
-        self.ask(&["capture-pane", "-p", "-e"])
     }
 
     /// What is on the screen, without colours.

@@ -170,6 +170,7 @@ impl Engine {
         run.healthy = Some(ready);
         run.was_ready |= ready;
         run.ready_since = if ready { run.ready_since.or(Some(now)) } else { None };
+        run.first_ready = run.first_ready.or(run.ready_since);
         if !changed {
             return;
         }
@@ -218,7 +219,14 @@ impl Engine {
         // It is told once: the engine is called again and again.
         let is_known = std::mem::replace(&mut slot.absent, failure.absent) && failure.absent;
         if !is_known {
-            slot.remember(ExitView { code: None, signal: None, reason, killed: false, at_us: now.wall_us });
+            slot.remember(ExitView {
+                code: None,
+                signal: None,
+                reason,
+                killed: false,
+                ran_us: None,
+                at_us: now.wall_us,
+            });
         }
         let told = ended.as_ref().is_some_and(|run| run.ending.is_some());
         let message = format!("{id} could not start: {}", failure.message);
@@ -263,7 +271,8 @@ impl Engine {
         // Only of an end that was asked for does it say something that code and signal do not.
         let killed = outcome.killed && ended.ending.is_some();
         let at_us = outcome.ended_us.unwrap_or(now.wall_us);
-        slot.remember(ExitView { code: outcome.code, signal: outcome.signal, reason, killed, at_us });
+        let ran_us = slot.started_us.map(|started_us| at_us.saturating_sub(started_us).max(0));
+        slot.remember(ExitView { code: outcome.code, signal: outcome.signal, reason, killed, ran_us, at_us });
         let how = slot.killed_words();
         // A clean end after a failed liveness probe is still the end of a service that was not well.
         // Of a job that ended well while nobody could look, that counts; what shall stay up did not end by itself then.

@@ -356,6 +356,7 @@ impl Run {
             artifact,
             pid: None,
             ready_since: None,
+            first_ready: None,
             was_ready: false,
             healthy: None,
             listening: Vec::new(),

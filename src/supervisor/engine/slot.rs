@@ -24,6 +24,8 @@ pub struct Run {
     pub pid: Option<u32>,
     /// Since when it is ready.
     pub ready_since: Option<Moment>,
+    /// When it was ready for the first time.
+    pub first_ready: Option<Moment>,
     /// It was ready at some time: what waits for it may go on.
     pub was_ready: bool,
     /// The newest word of its probe.
@@ -47,6 +49,12 @@ pub struct Run {
 }
 
 impl Run {
+    /// When it was ready for the first time, where it still is and its start was seen: microseconds since 1970.
+    pub fn came_up(&self) -> Option<i64> {
+        let seen = self.began != Moment::default();
+        self.first_ready.filter(|_| seen && self.ready_since.is_some()).map(|moment| moment.wall_us)
+    }
+
     /// SIGKILL does not end it, so nobody waits for its end.
     pub fn is_unkillable(&self) -> bool {
         self.troubles.contains_key(&Trouble::Unkillable)

@@ -666,7 +666,7 @@ fn a_resumed_fleet_keeps_what_runs_and_starts_what_died() {
         started_us: 5,
     };
     world.live.insert(RunId(41), Work::Run { spec: run_spec("api", 1, "s1"), artifact: None });
-    let exit = ExitView { code: None, signal: Some(9), reason: Reason::Signal, killed: false, at_us: 4 };
+    let exit = ExitView { code: None, signal: Some(9), reason: Reason::Signal, killed: false, ran_us: None, at_us: 4 };
     let past = Past {
         happenings: vec![Happening { at_us: 4, message: "api.1 was ended by signal 9".into() }],
         copies: [(1, (3, vec![exit.clone()]))].into(),

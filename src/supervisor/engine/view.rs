@@ -1,5 +1,6 @@
 //! The engine's state as plain values for `ps` and `why`.
 
+use super::slot::Run;
 use super::{Engine, Owner, Service, Slot};
 use crate::supervisor::Explanation;
 use crate::supervisor::snapshot::{
@@ -69,6 +70,9 @@ impl Engine {
             listening: run.map(|run| run.listening.clone()).unwrap_or_default(),
             restarts: slot.restarts,
             started_us: slot.started_us,
+            // A slot in which nothing happened yet has the beginning of all clocks.
+            since_us: Some(slot.since.wall_us).filter(|us| *us > 0),
+            ready_us: run.and_then(Run::came_up),
             last_exit: slot.exits.last().cloned(),
             healthy: run.and_then(|run| run.healthy),
             trouble: run.and_then(|run| run.troubles.keys().next()).map(|trouble| trouble.word()),

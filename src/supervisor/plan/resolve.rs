@@ -84,7 +84,7 @@ impl Planner {
     }
 
     /// What files and orchestra set in the environment of a service's first copy, secrets masked; nothing where it cannot be said.
-    pub(in crate::supervisor) fn visible_env(&self, service: &ServiceName) -> Vec<(String, String)> {
+    pub(in crate::supervisor) fn visible_env(&self, service: &ServiceName) -> Vec<export::Shown> {
         let Some(project) = &self.project else { return Vec::new() };
         let Ok(mut ports) = PortBook::open(&self.home.state(), project) else { return Vec::new() };
         let names = [service.clone()];

@@ -225,6 +225,8 @@ pub struct LogPane {
     pub rates: Vec<Rate>,
     /// What is drawn beside the lines.
     pub bar: Bar,
+    /// Lines in the last whole second of each source, by number.
+    pub now: Vec<u32>,
     /// What cannot be read, and why.
     pub trouble: Option<String>,
     /// Columns and rows of lines, without the title.
@@ -256,6 +258,7 @@ impl Default for LogPane {
             rate: 0,
             rates: Vec::new(),
             bar: Bar::default(),
+            now: Vec::new(),
             trouble: None,
             size: (0, 0),
         }

@@ -5,6 +5,11 @@ use super::group::{Kind, Place, Problem, Row};
 use super::{Death, Listed, Problems};
 use crate::api::wire::{Service, WhyTests};
 
+/// Between two looks at what is shown, in microseconds.
+const PAUSE: i64 = 2_000_000;
+/// The same for what could not be read.
+const MISSING: i64 = 15_000_000;
+
 /// Something to find out, or to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProblemCmd {
@@ -43,6 +48,8 @@ pub(super) struct Sources {
     output: Option<(String, Vec<String>)>,
     /// What was asked for last, so that it is asked once.
     asked: Option<ProblemCmd>,
+    /// When it was asked for again last, in microseconds since 1970.
+    refreshed: i64,
 }
 
 impl Problems {
@@ -84,9 +91,12 @@ impl Problems {
         }
     }
 
-    /// What was read is read again: it may have changed.
-    pub fn refresh(&mut self) {
-        self.sources.asked = None;
+    /// What was read is read again now and then: it may have changed. A file that is not there is looked for in the whole project, so less often.
+    pub fn refresh(&mut self, now: i64) {
+        let pause = if matches!(self.sources.excerpt, Some((_, Err(_)))) { MISSING } else { PAUSE };
+        if now.saturating_sub(self.sources.refreshed) >= pause {
+            (self.sources.asked, self.sources.refreshed) = (None, now);
+        }
     }
 
     /// What is shown of a row beside the list.

@@ -156,15 +156,21 @@ impl Happened {
         }
     }
 
-    /// Forgets one until it happens again.
+    /// Forgets one until it happens again; of a panic also the end that came of it.
     pub(super) fn dismiss(&mut self, id: &str) {
-        self.panics.retain(|(service, key), _| of_panic(service, key).id != id);
+        let is_it = |crash: &Crash, instance: &str| of_crash(instance, crash).id == id;
         let gone: Vec<String> = self
             .crashes
             .iter()
-            .filter(|(instance, crash)| of_crash(instance, crash).id == id)
-            .map(|(i, _)| i.clone())
+            .filter(|(instance, crash)| {
+                let with_it = |((service, key), panic): (&(String, String), &Panic)| {
+                    of_panic(service, key).id == id && is_told_by(crash, panic)
+                };
+                is_it(crash, instance) || self.panics.iter().any(with_it)
+            })
+            .map(|(instance, _)| instance.clone())
             .collect();
+        self.panics.retain(|(service, key), _| of_panic(service, key).id != id);
         for instance in gone {
             if let Some(crash) = self.crashes.remove(&instance) {
                 self.dismissed.insert(instance, crash.at);
@@ -180,10 +186,7 @@ impl Happened {
             items: vec![item(panic)],
             ..of_panic(service, key)
         });
-        let is_told = |crash: &Crash| {
-            let near = |panic: &Panic| (panic.death.time - crash.at).abs() <= TOGETHER;
-            self.panics.values().any(|panic| panic.death.service == crash.service && near(panic))
-        };
+        let is_told = |crash: &Crash| self.panics.values().any(|panic| is_told_by(crash, panic));
         let crashes = self.crashes.iter().filter(|(_, crash)| !is_told(crash)).map(|(instance, crash)| {
             let text = crash.words.iter().rev().find(|line| !line.trim().is_empty()).cloned();
             let id = format!("{instance} {}", crash.how);
@@ -203,6 +206,11 @@ impl Happened {
     }
 }
 
+/// Whether a copy ended by this panic.
+fn is_told_by(crash: &Crash, panic: &Panic) -> bool {
+    panic.death.service == crash.service && (panic.death.time - crash.at).abs() <= TOGETHER
+}
+
 fn of_panic(service: &str, key: &str) -> Group {
     Group::new(Kind::Panic, service, key)
 }
@@ -219,6 +227,7 @@ fn item(panic: &Panic) -> Problem {
     };
     let more = match death.n_frames.saturating_sub(usize::from(death.place.is_some())) {
         0 => String::new(),
+        1 => "+1 frame".to_owned(),
         n => format!("+{n} frames"),
     };
     let id = format!("{} panic item {}", death.service, death.key);

@@ -207,7 +207,7 @@ impl Problems {
 
     /// Goes to the same item on the screen of its own.
     pub fn show(&mut self, row: &Row, pane: Pane) {
-        self.tab = if pane == Pane::Tests { Tab::Tests } else { Tab::All };
+        self.turn_to(pane);
         self.folded.remove(&row.group.id);
         let rows = self.rows(Listed::Whole);
         let at = rows.iter().position(|other| other.id() == row.id()).unwrap_or(0);
@@ -229,6 +229,12 @@ impl Problems {
     pub fn turn(&mut self, forward: bool) {
         self.tab = self.tab.turned(forward);
         self.scroll = 0;
+        self.settle();
+    }
+
+    /// Shows the kinds that belong to a pane, where the screen is too narrow for the pane itself.
+    pub fn turn_to(&mut self, pane: Pane) {
+        self.tab = if pane == Pane::Tests { Tab::Tests } else { Tab::All };
         self.settle();
     }
 

@@ -174,7 +174,7 @@ fn counted(counts: &[(usize, &str)]) -> String {
 fn took(ms: u64) -> String {
     match ms {
         0 => String::new(),
-        ms => format!("{:.2}s", ms as f64 / 1000.0),
+        ms => crate::text::time(std::time::Duration::from_millis(ms)),
     }
 }
 

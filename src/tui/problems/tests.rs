@@ -42,7 +42,7 @@ fn started(mut service: Service, us: i64) -> Service {
 
 fn looping(restarts: u32, us: i64) -> Service {
     let mut service = service("api", &["crashloop"]);
-    let exit = Exit { code: Some(2), signal: None, reason: "exit".into(), killed: false, at: at(us) };
+    let exit = Exit { code: Some(2), signal: None, reason: "exit".into(), killed: false, ran_ms: None, at: at(us) };
     service.instances[0].last_exit = Some(exit);
     service.instances[0].restarts = restarts;
     service
@@ -114,7 +114,7 @@ fn a_report_is_read_per_service() {
     assert_eq!((api.passed(), api.failed()), (2, 1));
     let failed = &api.packages[0].failed[0];
     assert_eq!(failed.place.as_ref().map(Place::to_string).as_deref(), Some("pkg/b_test.go:7"));
-    assert_eq!((failed.text.as_str(), failed.more.as_str()), ("TestB/part one: got 1", "0.02s"));
+    assert_eq!((failed.text.as_str(), failed.more.as_str()), ("TestB/part one: got 1", "20ms"));
     assert_eq!(failed.raw.to_vec(), ["    b_test.go:7: got 1", "more"]);
     assert_eq!(pattern_of(failed.test.as_deref().unwrap()), "^TestB$/^part one$");
     assert_eq!(read_tests(&report(), "web").failed(), 2);
@@ -204,6 +204,10 @@ fn a_crash_loop_is_told_with_its_last_words_unless_a_panic_says_why() {
     assert_eq!(kinds(&problems), [(Kind::Crash, false)]);
     problems.died(vec![death("a", 29 * SECOND)], &[looping(6, 30 * SECOND)], 31 * SECOND);
     assert_eq!(kinds(&problems), [(Kind::Panic, false)]);
+    // One is not told again as the other.
+    problems.dismiss(Listed::Problems);
+    problems.update(&[looping(6, 30 * SECOND)], 32 * SECOND);
+    assert_eq!(kinds(&problems), []);
 }
 
 #[test]
@@ -241,7 +245,9 @@ fn the_place_that_is_shown_is_read_once_and_again_when_it_may_have_changed() {
     let place = Place { file: "a.go".into(), line: 3, column: 4 };
     assert_eq!(problems.wishes(true), [ProblemCmd::Excerpt(place.clone())]);
     assert_eq!(problems.wishes(true), []);
-    problems.refresh();
+    problems.refresh(SECOND);
+    assert_eq!(problems.wishes(true), []);
+    problems.refresh(2 * SECOND);
     assert_eq!(problems.wishes(true), [ProblemCmd::Excerpt(place.clone())]);
     problems.answered(ProblemMsg::Excerpt(place, Err("there is no file `a.go`".into())), &[], 0);
     let row = problems.selected(Listed::Whole).unwrap();

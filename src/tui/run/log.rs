@@ -81,7 +81,7 @@ impl Loop {
     }
 
     /// Does something that may take its time with the lines that are shown.
-    fn work(&self, work: impl FnOnce(&Index, &[Name]) -> Msg + Send + 'static) {
+    pub(super) fn work(&self, work: impl FnOnce(&Index, &[Name]) -> Msg + Send + 'static) {
         let (index, names) = (Arc::clone(&self.index), self.model.log.names.clone());
         self.remote.work(move || work(&index, &names));
     }
@@ -142,15 +142,17 @@ impl Loop {
     pub(super) fn count_rates(&mut self) {
         let pane = &mut self.model.log;
         let mut all: BTreeMap<&str, Rate> = BTreeMap::new();
-        for (rates, name) in self.index.rates().into_iter().zip(&pane.names) {
+        let sources = self.index.rates();
+        // The present second is not over.
+        pane.now = sources.iter().map(|rates| rates.lines.iter().rev().nth(1).copied().unwrap_or(0)).collect();
+        for (rates, name) in sources.into_iter().zip(&pane.names) {
             let sum = all.entry(&name.service).or_default();
             add(&mut sum.lines, &rates.lines);
             add(&mut sum.errors, &rates.errors);
         }
         let rates = all.into_iter().map(|(service, rate)| Rate { service: service.to_owned(), ..rate });
         pane.rates = rates.filter(|rate| rate.lines.iter().any(|n| *n > 0)).collect();
-        // The present second is not over.
-        pane.rate = pane.rates.iter().filter_map(|rate| rate.lines.iter().rev().nth(1)).sum();
+        pane.rate = pane.now.iter().sum();
     }
 }
 

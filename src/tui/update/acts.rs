@@ -1,13 +1,14 @@
 //! What actions do with services.
 
-use super::{custom, log, moves, problems};
+use super::{custom, log, moves, problems, screens};
 use crate::api::convert::Ask;
 use crate::tui::actions::Action;
 use crate::tui::command::Command;
 use crate::tui::fleet::Tone;
 use crate::tui::log::LogCmd;
-use crate::tui::model::{Detail, Model, Order, Pane, Popup, Screen};
+use crate::tui::model::{Model, Order, Pane, Popup, Screen};
 use crate::tui::msg::Cmd;
+use crate::tui::settings::Problem;
 
 /// Carries out what was typed at the palette.
 pub(super) fn run(model: &mut Model, command: Command) -> Vec<Cmd> {
@@ -18,10 +19,12 @@ pub(super) fn run(model: &mut Model, command: Command) -> Vec<Cmd> {
         Command::Test(names) => test(model, names),
         Command::RerunFailed => problems::rerun_failed(model),
         Command::Theme(theme) => {
-            model.theme = theme;
-            Vec::new()
+            model.paint(theme);
+            // Perhaps it is another one since.
+            if model.auto { vec![Cmd::AskBackground] } else { Vec::new() }
         }
-        Command::Detail(service) => detail(model, &service),
+        Command::Keys => vec![Cmd::CheckKeys],
+        Command::Detail(service) => screens::detail(model, &service),
         Command::Export(file) => vec![Cmd::Log(LogCmd::Export(file))],
         Command::Time(us) => vec![Cmd::Log(LogCmd::Time(us))],
         Command::Line(n) => vec![Cmd::Log(LogCmd::Number(n))],
@@ -32,6 +35,25 @@ pub(super) fn run(model: &mut Model, command: Command) -> Vec<Cmd> {
             Vec::new()
         }
         Command::Quit => custom::leave(model),
+    }
+}
+
+/// Mistakes of `keys.toml` are shown as the newest events, with the first one above the keys.
+pub fn keys_told(model: &mut Model, problems: &[Problem], notes: &[Problem]) {
+    for note in notes {
+        model.event(Tone::Wait, note.to_string());
+    }
+    for problem in problems {
+        model.event(Tone::Bad, problem.to_string());
+    }
+    let more = match (problems.len() + notes.len()).saturating_sub(1) {
+        0 => String::new(),
+        more => format!(" (and {more} more: `{}` shows them)", model.key(Action::Pane6)),
+    };
+    match (problems.first(), notes.first()) {
+        (Some(problem), _) => model.toast(Tone::Bad, format!("{problem}{more}")),
+        (None, Some(note)) => model.toast(Tone::Wait, format!("{note}{more}")),
+        (None, None) => model.toast(Tone::Good, "keys.toml: no key means two things"),
     }
 }
 
@@ -50,14 +72,8 @@ pub(super) fn test(model: &mut Model, names: Vec<String>) -> Vec<Cmd> {
 }
 
 /// `api` of `api.2`.
-fn service_of(id: &str) -> &str {
+pub(super) fn service_of(id: &str) -> &str {
     id.split_once('.').map_or(id, |(service, _)| service)
-}
-
-pub(super) fn detail(model: &mut Model, service: &str) -> Vec<Cmd> {
-    let service = service_of(service).to_owned();
-    model.screen = Screen::Detail(Box::new(Detail { service: service.clone(), why: None, scroll: 0 }));
-    vec![Cmd::Why(service)]
 }
 
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Cmd> {
@@ -65,6 +81,9 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Cmd> {
         && model.focus == Pane::Logs
         && let Some(cmds) = log::act(model, action)
     {
+        return cmds;
+    }
+    if let Some(cmds) = screens::act(model, action) {
         return cmds;
     }
     if model.screen == Screen::Dashboard
@@ -89,14 +108,11 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Cmd> {
         Action::Watch => return watch(model),
         Action::OpenUrl => return open_url(model),
         Action::Detail => {
-            let target = model.selected().map(|row| row.service);
-            return target.map_or_else(Vec::new, |service| detail(model, &service));
-        }
-        Action::Graph => {
-            model.screen = Screen::Graph;
-            return vec![needs(model)];
+            let target = model.selected().map(|row| row.id);
+            return target.map_or_else(Vec::new, |id| screens::detail(model, &id));
         }
         Action::ShowEvent => return log::at_event(model),
+        Action::Graph => return screens::open_graph(model),
         Action::Run => custom::ask(model),
         Action::Suspend => return vec![Cmd::Suspend],
         Action::Redraw => return vec![Cmd::Redraw],
@@ -114,14 +130,14 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Cmd> {
 /// Closes the innermost thing that is open; `leave` at the outermost.
 pub(super) fn close(model: &mut Model, leave: bool) -> Vec<Cmd> {
     if model.screen != Screen::Dashboard {
-        model.screen = Screen::Dashboard;
+        screens::back(model);
     } else if !leave
         && model.focus == Pane::Logs
         && let Some(cmds) = log::close(model)
     {
         return cmds;
-    } else if leave && model.focus == Pane::Logs && model.log.opened.take().is_some() {
-    } else if problems::close(model) {
+    } else if leave && model.focus == Pane::Logs && model.log.opened.take().is_some() || problems::close(model) {
+        // It is closed by having been asked.
     } else if model.zoom {
         model.zoom = false;
     } else if !leave && !model.marks.is_empty() {
@@ -200,8 +216,4 @@ fn open_url(model: &mut Model) -> Vec<Cmd> {
             Vec::new()
         }
     }
-}
-
-pub(super) fn needs(model: &Model) -> Cmd {
-    Cmd::Needs(model.fleet.ps.iter().flat_map(|ps| &ps.services).map(|service| service.name.clone()).collect())
 }

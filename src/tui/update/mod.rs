@@ -8,6 +8,7 @@ mod mouse;
 mod moves;
 mod problems;
 mod prompt;
+mod screens;
 
 use super::actions::Action;
 use super::actions::Scope;
@@ -17,6 +18,8 @@ use super::model::{Link, Model, Screen};
 use super::msg::{Cmd, Msg};
 use super::problems::Tests;
 use crate::api::wire::Progress;
+
+pub use acts::keys_told;
 
 /// Changes the model.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
@@ -47,6 +50,17 @@ fn change(model: &mut Model, msg: Msg) -> Vec<Cmd> {
             model.size = (columns, rows);
             Vec::new()
         }
+        Msg::Background(background) => {
+            model.background = Some(background);
+            if model.auto {
+                model.paint(None);
+            }
+            Vec::new()
+        }
+        Msg::Keys(problems, notes) => {
+            acts::keys_told(model, &problems, &notes);
+            Vec::new()
+        }
         Msg::Tick(now) => tick(model, now),
         Msg::Ps(ps) => {
             model.link = if ps.supervisor.running { Link::Up } else { Link::Down };
@@ -54,7 +68,7 @@ fn change(model: &mut Model, msg: Msg) -> Vec<Cmd> {
                 model.link = Link::Trouble(trouble.clone());
             }
             model.problems.update(&ps.services, model.now);
-            model.fleet.update(*ps);
+            model.fleet.update(*ps, model.now);
             moves::settle(model);
             Vec::new()
         }
@@ -80,7 +94,7 @@ fn change(model: &mut Model, msg: Msg) -> Vec<Cmd> {
             Vec::new()
         }
         Msg::Needs(needs) => {
-            model.needs = needs;
+            model.graph.take(needs, &model.fleet);
             Vec::new()
         }
         Msg::Problem(msg) => {
@@ -120,10 +134,10 @@ fn change(model: &mut Model, msg: Msg) -> Vec<Cmd> {
 fn tick(model: &mut Model, now: i64) -> Vec<Cmd> {
     model.now = now;
     model.toasts.retain(|toast| toast.until > now);
-    model.problems.refresh();
+    model.problems.refresh(now);
     match &model.screen {
         Screen::Detail(detail) => vec![Cmd::Why(detail.service.clone())],
-        Screen::Graph => vec![acts::needs(model)],
+        Screen::Graph => screens::ask(model).into_iter().collect(),
         Screen::Dashboard => Vec::new(),
     }
 }
@@ -183,8 +197,8 @@ fn key_pressed(model: &mut Model, key: Key) -> Vec<Cmd> {
     let count = model.count.take();
     let scope = match model.screen {
         Screen::Dashboard => model.focus.scope(),
-        Screen::Detail(_) => Scope::Services,
-        Screen::Graph => Scope::Move,
+        Screen::Detail(_) => Scope::Detail,
+        Screen::Graph => Scope::Graph,
     };
     match model.keymap.action(scope, key) {
         Some(action) => count::act(model, action, count),

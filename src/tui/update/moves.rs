@@ -1,9 +1,13 @@
 //! What actions only change in what is shown.
 
+use super::screens;
 use crate::tui::actions::Action;
 use crate::tui::fleet::Tone;
+use crate::tui::graph::scene::Way;
 use crate::tui::model::{List, Model, Pane, Popup, PromptKind, Screen};
 use crate::tui::theme::Theme;
+use crate::tui::view;
+use crate::tui::view::layout::is_narrow;
 
 /// What only changes what is shown.
 pub(super) fn here(model: &mut Model, action: Action) {
@@ -27,7 +31,7 @@ pub(super) fn here(model: &mut Model, action: Action) {
             model.open_prompt(PromptKind::FilterList, &filter);
         }
         Action::Theme => {
-            model.theme = Theme::next(model.theme);
+            model.paint(Some(Theme::next(model.theme)));
             model.toast(Tone::Good, format!("theme {}", model.theme.name()));
         }
         Action::Sort => {
@@ -54,6 +58,9 @@ pub(super) fn half(model: &Model) -> isize {
 }
 
 pub(super) fn focus(model: &mut Model, pane: Pane) {
+    if matches!(pane, Pane::Problems | Pane::Tests) && is_narrow(model.size) {
+        model.problems.turn_to(pane);
+    }
     model.focus = pane;
     model.screen = Screen::Dashboard;
 }
@@ -64,14 +71,16 @@ pub(super) fn step(model: &mut Model, by: isize) {
 
 /// Moves the cursor of what has the focus: `to` gets where it is and how many there are.
 pub(super) fn go(model: &mut Model, to: impl Fn(usize, usize) -> usize) {
+    let last = view::detail::furthest(model);
     if let Screen::Detail(detail) = &mut model.screen {
-        detail.scroll = to(detail.scroll, 1000).min(1000);
+        detail.scroll = to(detail.scroll, last).min(last);
         return;
     }
     if model.screen == Screen::Graph {
-        let last = model.needs.len();
-        model.graph_scroll = to(model.graph_scroll, last).min(last);
-        return;
+        // The wheel.
+        const MIDDLE: usize = 1 << 20;
+        let by = to(MIDDLE, 2 * MIDDLE) as isize - MIDDLE as isize;
+        return screens::go(model, Way::Down(by));
     }
     if let Some(listed) = model.listed() {
         return model.problems.go(listed, to);

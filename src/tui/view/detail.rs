@@ -1,159 +1,136 @@
-//! One service in depth: its copies, charts, why it is so, its needs, ends, build, environment and happenings.
+//! One service, or one copy of it, in depth: a line of what it is, charts, and all there is to say about it; in two columns where there is room.
+
+mod build;
+mod charts;
+mod facts;
+mod parts;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::{Modifier, Style};
+use ratatui::style::Modifier;
 
-use super::paint::{Line, spark};
-use crate::api::wire::{Instance, Service, Why};
-use crate::text;
-use crate::tui::fleet::{SAMPLES, Tone};
-use crate::tui::model::{Detail, Model};
+use super::layout::layout;
+use super::paint::Line;
+use crate::tui::model::{Detail, Model, Part, Screen};
 use crate::tui::theme::Token;
+use facts::{Facts, Spans};
 
-/// Text in several styles.
-type Spans = Vec<(String, Style)>;
+/// From so many columns on the overview stands in two columns.
+const TWO: u16 = 120;
+
+/// Columns of what is copied.
+const COPIED: usize = 100;
+
+/// Where what stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Areas {
+    head: Rect,
+    tabs: Rect,
+    charts: Rect,
+    page: Rect,
+}
+
+fn areas(detail: &Detail, area: Rect) -> Areas {
+    let mut y = area.y;
+    let mut take = |height: u16| {
+        let height = height.min(area.bottom().saturating_sub(y));
+        y += height;
+        Rect { y: y - height, height, ..area }
+    };
+    let head = take(1);
+    let tabs = take(if area.height >= 5 { 1 } else { 0 });
+    let charts = match area.height {
+        _ if detail.part != Part::Overview => 0,
+        0..=7 => 0,
+        8..=17 => 2,
+        18..=25 => 7,
+        26..=39 => 8,
+        _ => 11,
+    };
+    let charts = take(if area.width < 50 { charts.min(2) } else { charts });
+    Areas { head, tabs, charts, page: take(u16::MAX) }
+}
 
 /// Draws the screen.
 pub fn draw(model: &Model, detail: &Detail, buffer: &mut Buffer, area: Rect) {
-    let lines = lines(model, detail, usize::from(area.width));
-    let last = lines.len().saturating_sub(usize::from(area.height));
-    for (row, spans) in (0..area.height).zip(lines.into_iter().skip(detail.scroll.min(last))) {
-        let mut line = Line::of(buffer, area, row);
-        for (text, style) in spans {
-            line.put(&text, style);
-        }
-    }
-}
-
-struct Page<'a> {
-    model: &'a Model,
-    lines: Vec<Spans>,
-}
-
-impl Page<'_> {
-    fn style(&self, token: Token) -> Style {
-        self.model.theme.style(token)
-    }
-
-    fn head(&mut self, text: &str) {
-        if !self.lines.is_empty() {
-            self.lines.push(Vec::new());
-        }
-        let style = self.style(Token::Accent).add_modifier(Modifier::BOLD);
-        self.lines.push(vec![(format!(" {text}"), style)]);
-    }
-
-    fn line(&mut self, text: String, token: Token) {
-        let style = self.style(token);
-        self.lines.push(vec![(format!("   {text}"), style)]);
-    }
-
-    fn pair(&mut self, key: &str, value: &str, token: Token) {
-        let spans = vec![(format!("   {key:<24} "), self.style(Token::Dim)), (value.to_owned(), self.style(token))];
-        self.lines.push(spans);
-    }
-}
-
-/// Everything there is to say, line by line.
-fn lines(model: &Model, detail: &Detail, width: usize) -> Vec<Spans> {
-    let mut page = Page { model, lines: Vec::new() };
-    let Some(service) = model.fleet.service(&detail.service) else {
-        page.line(format!("there is no service `{}` any more", detail.service), Token::Warn);
-        return page.lines;
+    let Some(facts) = Facts::of(model, detail) else {
+        let text = format!(" there is no service `{}` any more", detail.service);
+        Line::of(buffer, area, 0).put(&text, model.theme.style(Token::Warn));
+        return;
     };
-    page.head(&format!("{} ({}), {}, wanted {}", service.name, service.kind, service.state, service.desired));
-    if let Some(why) = &detail.why {
-        page.line(why.summary.clone(), Tone::of(&service.state).token());
-        for reason in &why.reasons {
-            page.line(reason.clone(), Token::Text);
+    let areas = areas(detail, area);
+    put(buffer, areas.head, 0, facts.head());
+    tabs(model, detail, buffer, areas.tabs);
+    charts::draw(&facts, buffer, areas.charts);
+    let columns = columns(&facts, detail.part, areas.page);
+    let scroll = detail.scroll.min(beyond(&columns, areas.page));
+    for (column, lines) in columns {
+        for (row, spans) in (0..column.height).zip(lines.into_iter().skip(scroll)) {
+            put(buffer, column, row, spans);
         }
     }
-    copies(&mut page, service, width);
-    if let Some(why) = &detail.why {
-        story(&mut page, why);
-    }
-    page.lines
-}
-
-fn copies(page: &mut Page<'_>, service: &Service, width: usize) {
-    for instance in &service.instances {
-        page.head(&instance.id);
-        let trouble = instance.trouble.as_ref().map_or_else(String::new, |trouble| format!(" ({trouble})"));
-        page.pair("state", &format!("{}{trouble}", instance.state), Tone::of(&instance.state).token());
-        if let Some(pid) = instance.pid {
-            page.pair("pid", &format!("{pid} on {} ({})", instance.node, instance.worker), Token::Text);
+    if areas.page.width >= TWO && detail.part == Part::Overview {
+        let rule = if model.ascii { "|" } else { "│" };
+        for row in areas.page.rows() {
+            let middle = Rect { x: row.x + row.width / 2 - 1, width: 1, ..row };
+            Line::of(buffer, middle, 0).put(rule, model.theme.style(Token::Rule));
         }
-        let ports: Vec<String> = instance.ports.iter().map(|(name, port)| format!("{name} {port}")).collect();
-        page.pair("ports", &ports.join(", "), Token::Text);
-        page.pair("listens on", &instance.listening.join(", "), Token::Text);
-        page.pair("health, restarts", &format!("{}, {}", instance.health, instance.restarts), Token::Text);
-        charts(page, instance, width);
     }
 }
 
-fn charts(page: &mut Page<'_>, instance: &Instance, width: usize) {
-    let samples: Vec<_> = page.model.fleet.samples(&instance.id).collect();
-    let columns = width.saturating_sub(48).clamp(10, SAMPLES);
-    let ascii = page.model.ascii;
-    let cpu: Vec<f64> = samples.iter().map(|sample| sample.cpu).collect();
-    let memory: Vec<f64> = samples.iter().map(|sample| sample.memory as f64).collect();
-    let highest = cpu.iter().copied().fold(0.0, f64::max);
-    let now = instance.cpu_percent.unwrap_or_default();
-    page.pair(
-        "CPU, last minute",
-        &format!("{} {now:.1} %, at most {highest:.1} %", spark(&cpu, columns, 100.0, ascii)),
-        Token::Good,
-    );
-    let most = memory.iter().copied().fold(1.0, f64::max);
-    let bytes = instance.memory_bytes.unwrap_or_default();
-    let limit = instance.limits.as_ref().and_then(|limits| limits.memory_bytes);
-    let limit = limit.map_or_else(String::new, |limit| format!(" of {}", text::size(limit)));
-    page.pair(
-        "memory, last minute",
-        &format!("{} {}{limit}", spark(&memory, columns, most, ascii), text::size(bytes)),
-        Token::Good,
-    );
+fn put(buffer: &mut Buffer, area: Rect, row: u16, spans: Spans) {
+    let mut line = Line::of(buffer, area, row);
+    for (text, style) in spans {
+        line.put(&text, style);
+    }
 }
 
-fn story(page: &mut Page<'_>, why: &Why) {
-    if !why.needs.is_empty() {
-        page.head("needs");
-        for need in &why.needs {
-            let (token, met) = if need.met { (Token::Good, "met") } else { (Token::Wait, "not met") };
-            page.pair(&need.service, &format!("{}: {met}, it is {}", need.condition, need.state), token);
-        }
-    }
-    if let Some(build) = &why.service.build {
-        page.head("build");
-        let token = if build.state == "failed" { Token::Bad } else { Token::Text };
-        page.pair("state", &build.state, token);
-        page.pair("artifact", build.id.as_deref().unwrap_or("-"), Token::Text);
-        for problem in &build.problems {
-            page.line(format!("{}:{}:{}: {}", problem.file, problem.line, problem.column, problem.message), Token::Bad);
-        }
-    }
-    if !why.holders.is_empty() {
-        page.head("who holds its ports");
-        for holder in &why.holders {
-            page.line(holder.clone(), Token::Warn);
-        }
-    }
-    page.head("newest ends");
-    for exit in &why.exits {
-        let how = match (exit.exit.code, exit.exit.signal) {
-            (Some(code), _) => format!(" {code}"),
-            (None, Some(signal)) => format!(" {signal}"),
-            (None, None) => String::new(),
+fn tabs(model: &Model, detail: &Detail, buffer: &mut Buffer, area: Rect) {
+    let mut line = Line::of(buffer, area, 0);
+    for part in Part::ALL {
+        let style = match part == detail.part {
+            true => model.theme.style(Token::Accent).add_modifier(Modifier::BOLD | Modifier::REVERSED),
+            false => model.theme.style(Token::Dim),
         };
-        page.pair(&exit.exit.at, &format!("{} {}{how}", exit.instance, exit.exit.reason), Token::Text);
+        line.put(" ", model.theme.style(Token::Text)).put(&format!(" {} ", part.word()), style);
     }
-    page.head("happenings, newest first");
-    for event in why.events.iter().rev() {
-        page.pair(&event.at, &event.message, Token::Text);
+    let logs = format!("   {} its log", model.key(crate::tui::actions::Action::OnlyLogs));
+    line.put(&logs, model.theme.style(Token::Dim));
+}
+
+/// The lines that stand beside each other, each with its area.
+fn columns(facts: &Facts<'_>, part: Part, area: Rect) -> Vec<(Rect, Vec<Spans>)> {
+    if part != Part::Overview || area.width < TWO {
+        return vec![(area, parts::lines(facts, part, usize::from(area.width)))];
     }
-    page.head("environment");
-    for (key, value) in &why.env {
-        page.pair(key, value, Token::Text);
-    }
+    let left = Rect { width: area.width / 2 - 1, ..area };
+    let right = Rect { x: area.x + area.width / 2, width: area.width - area.width / 2, ..area };
+    let one = |area: Rect, side: parts::Side| (area, parts::side(facts, side, usize::from(area.width)));
+    vec![one(left, parts::Side::Left), one(right, parts::Side::Right)]
+}
+
+/// Lines that have no room below.
+fn beyond(columns: &[(Rect, Vec<Spans>)], page: Rect) -> usize {
+    let longest = columns.iter().map(|(_, lines)| lines.len()).max().unwrap_or(0);
+    longest.saturating_sub(usize::from(page.height))
+}
+
+/// How far one can scroll.
+pub fn furthest(model: &Model) -> usize {
+    let Screen::Detail(detail) = &model.screen else { return 0 };
+    let Some(facts) = Facts::of(model, detail) else { return 0 };
+    let page = areas(detail, layout(model).body).page;
+    beyond(&columns(&facts, detail.part, page), page)
+}
+
+/// What is shown, and what has no room beside it, as text: secrets are masked in it, too.
+pub fn text(model: &Model) -> String {
+    let Screen::Detail(detail) = &model.screen else { return String::new() };
+    let Some(facts) = Facts::of(model, detail) else { return String::new() };
+    let line = |spans: Spans| {
+        let text: String = spans.into_iter().map(|(text, _)| text).collect();
+        crate::text::clean(&text).trim_end().to_owned() + "\n"
+    };
+    let all = std::iter::once(facts.head()).chain(parts::lines(&facts, detail.part, COPIED));
+    all.map(line).collect()
 }

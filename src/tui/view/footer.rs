@@ -146,10 +146,38 @@ fn keys(model: &Model, buffer: &mut Buffer, area: Rect) {
 
 fn wanted(model: &Model) -> &'static [Action] {
     match (&model.screen, model.focus.scope(), model.focus) {
-        (Screen::Detail(_), _, _) => {
-            &[Action::Close, Action::Restart, Action::Stop, Action::Build, Action::Test, Action::OpenUrl, Action::Help]
-        }
-        (Screen::Graph, _, _) => &[Action::Close, Action::Help],
+        (Screen::Detail(_), _, _) => &[
+            Action::Help,
+            Action::Close,
+            Action::NextPart,
+            Action::Restart,
+            Action::Stop,
+            Action::Start,
+            Action::OnlyLogs,
+            Action::Build,
+            Action::Test,
+            Action::Kill,
+            Action::GoProblem,
+            Action::Graph,
+            Action::CopyShown,
+            Action::OpenConfig,
+            Action::OpenUrl,
+            Action::ScaleUp,
+            Action::ScaleDown,
+        ],
+        (Screen::Graph, _, _) => &[
+            Action::Help,
+            Action::Close,
+            Action::Detail,
+            Action::Restart,
+            Action::Stop,
+            Action::Start,
+            Action::LightNeeds,
+            Action::LightDependents,
+            Action::GraphForm,
+            Action::NodeLeft,
+            Action::NodeRight,
+        ],
         (_, Scope::Services, _) => &[
             Action::Help,
             Action::Quit,
@@ -202,7 +230,7 @@ fn wanted(model: &Model) -> &'static [Action] {
         ],
         (
             _,
-            Scope::Everywhere | Scope::Move | Scope::Events,
+            Scope::Everywhere | Scope::Move | Scope::Detail | Scope::Graph | Scope::Events,
             Pane::Services | Pane::Vendors | Pane::Problems | Pane::Tests | Pane::Logs | Pane::Events,
         ) => &[Action::Help, Action::Quit, Action::ShowEvent, Action::NextPane, Action::Palette, Action::Zoom],
     }

@@ -4,11 +4,12 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
-use super::paint::{Line, restyle, spark};
+use super::header::coarse;
+use super::paint::{Line, restyle, sparks};
 use super::shown::{Shown, below_title};
 use super::title;
 use crate::text;
-use crate::tui::fleet::Row;
+use crate::tui::fleet::{Row, Sort};
 use crate::tui::model::{Model, Pane};
 use crate::tui::theme::Token;
 
@@ -22,19 +23,24 @@ struct Column {
 
 /// The most wanted first: what has no room is left out.
 const COLUMNS: [Column; 7] = [
-    Column { heading: "STATE", width: 13, right: false, text: |_, row| row.state.clone() },
+    Column { heading: "STATE", width: 10, right: false, text: |_, row| row.state.clone() },
     Column { heading: "CPU%", width: 5, right: true, text: |_, row| optional(row.cpu, |cpu| format!("{cpu:.1}")) },
-    Column { heading: "MEM", width: 5, right: true, text: |_, row| optional(row.memory, text::size) },
+    Column { heading: "MEM", width: 4, right: true, text: |_, row| optional(row.memory, text::size) },
     Column { heading: "PORT", width: 6, right: true, text: |_, row| optional(row.port, |port| format!(":{port}")) },
-    Column { heading: "AGE", width: 4, right: true, text: age },
-    Column { heading: "RS", width: 3, right: true, text: |_, row| optional(row.restarts, |n| n.to_string()) },
-    Column { heading: "HLTH", width: 7, right: false, text: |_, row| row.health.clone() },
+    Column { heading: "AGE", width: 3, right: true, text: age },
+    Column { heading: "RS", width: 2, right: true, text: |_, row| optional(row.restarts, |n| n.to_string()) },
+    Column {
+        heading: "HLTH",
+        width: 4,
+        right: false,
+        text: |_, row| optional(Some(&row.health).filter(|word| !word.is_empty()), String::clone),
+    },
 ];
 /// The order in which they stand.
 const ORDER: [usize; 7] = [0, 4, 5, 1, 2, 3, 6];
 /// The narrowest and the widest name.
 const NAME: (u16, u16) = (8, 24);
-const SPARK: u16 = 9;
+const SPARK: u16 = 8;
 /// The mark, the glyph and a blank stand before the name.
 const LABEL: u16 = 3;
 
@@ -45,14 +51,8 @@ fn optional<T>(value: Option<T>, text: impl Fn(T) -> String) -> String {
 /// `5s`, `12m`, `2h`, `3d`: it changes rarely, and so does the screen.
 fn age(model: &Model, row: &Row) -> String {
     let since = row.since.as_deref().and_then(|since| since.parse::<jiff::Timestamp>().ok());
-    let seconds = since.map(|since| (model.now - since.as_microsecond()).max(0) / 1_000_000);
-    match seconds {
-        None => "-".to_owned(),
-        Some(s @ 0..60) => format!("{s}s"),
-        Some(s @ 60..3600) => format!("{}m", s / 60),
-        Some(s @ 3600..86_400) => format!("{}h", s / 3600),
-        Some(s) => format!("{}d", s / 86_400),
-    }
+    let seconds = since.map(|since| u64::try_from((model.now - since.as_microsecond()) / 1_000_000).unwrap_or(0));
+    optional(seconds, coarse)
 }
 
 /// Draws one of the lists.
@@ -157,8 +157,11 @@ impl Columns {
 
     fn headings(&self, model: &Model, line: &mut Line<'_>) {
         let style = model.theme.style(Token::Dim);
-        line.put("   ", style).cell("NAME", self.name, false, style);
+        let name = if model.sort == Sort::Name { model.theme.style(Token::Accent) } else { style };
+        line.put("   ", style).cell("NAME", self.name, false, name);
         for column in &self.shown {
+            let sorted = column.heading == model.sort.heading();
+            let style = if sorted { model.theme.style(Token::Accent) } else { style };
             line.put(" ", style).cell(column.heading, column.width, column.right, style);
         }
         if self.spark > 0 {
@@ -179,7 +182,7 @@ impl Columns {
             line.put(" ", plain).cell(&text, column.width, column.right, style_of(model, column, row, plain, tone));
         }
         if self.spark > 0 {
-            let bars = spark(&model.fleet.cpu_history(row), usize::from(self.spark), 100.0, model.ascii);
+            let bars = sparks(&model.fleet.cpu_bars(row, usize::from(self.spark)), 100.0, model.ascii);
             line.put(" ", plain).put(&bars, model.theme.style(Token::Accent));
         }
     }
@@ -188,7 +191,8 @@ impl Columns {
 fn style_of(model: &Model, column: &Column, row: &Row, plain: Style, tone: Style) -> Style {
     match column.heading {
         "STATE" => tone,
-        "HLTH" if row.health == "failing" => model.theme.style(Token::Bad),
+        "HLTH" if row.health == "fail" => model.theme.style(Token::Bad),
+        "HLTH" if row.health == "wait" => model.theme.style(Token::Warn),
         "RS" if row.restarts.is_some_and(|n| n > 0) => model.theme.style(Token::Warn),
         _ => plain,
     }

@@ -1,9 +1,11 @@
 //! Draws the model. Pure: the same model gives the same cells.
 
+pub mod chart;
 pub mod detail;
 pub mod events;
 pub mod footer;
 pub mod graph;
+pub mod header;
 pub mod help;
 pub mod layout;
 pub mod lists;
@@ -19,10 +21,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
-use super::fleet::Tone;
-use super::model::{Link, Model, Pane, Screen};
+use super::model::{Model, Pane, Screen};
 use super::theme::Token;
-use crate::text;
 use layout::Layout;
 use paint::Line;
 
@@ -34,7 +34,7 @@ pub fn draw(model: &Model, buffer: &mut Buffer) -> Option<(u16, u16)> {
         Line::of(buffer, area, 0).put("too small", model.theme.style(Token::Text));
         return None;
     }
-    header(model, buffer, layout.header);
+    header::draw(model, buffer, layout.header);
     match &model.screen {
         Screen::Dashboard => panes(model, buffer, &layout),
         Screen::Detail(detail) => detail::draw(model, detail, buffer, layout.body),
@@ -77,41 +77,6 @@ pub fn title(model: &Model, buffer: &mut Buffer, area: Rect, pane: Pane, name: &
         line.put("  ", rule).put(more, model.theme.style(Token::Dim));
     }
     line.put(" ", rule).fill(dash, rule);
-}
-
-/// Project, counts, sums and the clock.
-fn header(model: &Model, buffer: &mut Buffer, area: Rect) {
-    let theme = &model.theme;
-    let plain = theme.style(Token::Text);
-    let dim = theme.style(Token::Dim);
-    let mut line = Line::of(buffer, area, 0);
-    line.put(" orchestra ", theme.style(Token::Accent).add_modifier(Modifier::BOLD)).put(&model.project, plain);
-    for (tone, n) in model.fleet.counts() {
-        let word = match tone {
-            Tone::Good => "up",
-            Tone::Wait => "pending",
-            Tone::Bad => "failed",
-            Tone::Off => "off",
-        };
-        if n > 0 || tone == Tone::Good {
-            let text = format!("  {}{n} {word}", tone.glyph(model.ascii));
-            line.put(&text, theme.style(tone.token()));
-        }
-    }
-    let total = model.fleet.total();
-    line.put(&format!("   cpu {:.0}%  mem {}", total.cpu, text::size(total.memory)), dim);
-    match &model.link {
-        Link::Up => line.put(&watching(model), dim),
-        Link::Unknown => line.put("   asking …", dim),
-        Link::Down => line.put("   no supervisor", theme.style(Token::Warn)),
-        Link::Trouble(trouble) => line.put("   ", dim).put(trouble, theme.style(Token::Bad)),
-    };
-    line.right(&format!(" {} ", time_of(model, model.now, "%H:%M")), dim);
-}
-
-fn watching(model: &Model) -> String {
-    let n = model.fleet.services(false).filter(|service| service.rerun).count();
-    if n > 0 { format!("   watching {n}") } else { String::new() }
 }
 
 /// A moment in the time of this place, by a format of strftime.

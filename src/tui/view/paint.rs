@@ -101,6 +101,12 @@ pub fn spark(values: &[f64], columns: usize, top: f64, ascii: bool) -> String {
     blanks.chain(shown.iter().map(bar)).collect()
 }
 
+/// Bars of which some may be missing.
+pub fn sparks(bars: &[Option<f64>], top: f64, ascii: bool) -> String {
+    let top = bars.iter().flatten().copied().fold(top, f64::max);
+    bars.iter().map(|bar| bar.map_or_else(|| " ".to_owned(), |bar| spark(&[bar], 1, top, ascii))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,6 +13,8 @@ use crate::logs::index::{Anchor, Position, Row, Tick, Window};
 use crate::logs::level::Level;
 use crate::logs::record::Stream;
 use crate::logs::sources::Channel;
+use crate::sys::child::End;
+use crate::tui::custom::RunMsg;
 use crate::tui::keys::keys;
 use crate::tui::log::{Bar, Name, Rate};
 use crate::tui::model::{Link, Model};
@@ -21,6 +23,9 @@ use crate::tui::problems::{Death, Excerpt, Place, ProblemMsg, read_tests};
 use crate::tui::testing::{instance, ps, service};
 use crate::tui::theme::{Depth, Theme};
 use crate::tui::update::update;
+
+#[cfg(test)]
+mod depth;
 
 const NOW: i64 = 1_767_323_105_000_000;
 const SIZES: [(u16, u16); 4] = [(160, 48), (80, 24), (60, 15), (20, 5)];
@@ -67,6 +72,7 @@ pub(super) fn model(size: (u16, u16)) -> Model {
         signal: None,
         reason: "exit".into(),
         killed: false,
+        ran_ms: None,
         at: "2026-01-02T03:04:57Z".into(),
     });
     payments.instances[0].restarts = 5;
@@ -235,7 +241,7 @@ fn problems_and_tests() {
         ("raw", "3zjR"),
         ("panic", "3zlll<enter><enter>jR"),
         ("folded", "3z<enter>"),
-        ("failing", "4zf"),
+        ("failing", "4f"),
         ("panes", ""),
     ];
     for (name, keys) in screens {
@@ -248,7 +254,27 @@ fn problems_and_tests() {
 }
 
 #[test]
+fn what_a_command_prints() {
+    for size in SIZES {
+        let mut model = model(size);
+        model.runs.names = vec![("migrate".into(), "go run ./cmd/migrate".into())];
+        press(&mut model, "!mig<tab><enter>");
+        let said = ["\x1b[32mapplied\x1b[0m 0001_init.sql\n", "\x1b]0;title\x07applied\t0002_orders.sql\r\n", "last"];
+        let lines = said.iter().map(|line| line.as_bytes().to_vec()).collect();
+        update(&mut model, Msg::Run(RunMsg::Began(0, "go run ./cmd/migrate".into())));
+        update(&mut model, Msg::Run(RunMsg::Said(0, lines)));
+        model.now += 3_000_000;
+        insta::assert_snapshot!(format!("output-running-{}x{}", size.0, size.1), text(&draw(&model)));
+        update(&mut model, Msg::Run(RunMsg::Ended(0, Ok(End::Code(3)))));
+        insta::assert_snapshot!(format!("output-{}x{}", size.0, size.1), text(&draw(&model)));
+    }
+}
+
+#[test]
 fn colours() {
+    let mut troubled = troubled((80, 24));
+    press(&mut troubled, "3j");
+    insta::assert_snapshot!("colours-trouble-80x24", styles(&draw(&troubled)));
     insta::assert_snapshot!("colours-160x48", styles(&draw(&model((160, 48)))));
     let mut mono = model((80, 24));
     mono.theme = Theme::named("mono", Depth::True).unwrap();
@@ -273,7 +299,7 @@ proptest! {
         bytes in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..30),
         name in ".{0,40}",
         size in (1_u16..200, 1_u16..60),
-        typed in "[1-9zwtpPUu\\[\\]cYm'&/:?jkGgFvye<>a-c]{0,30}",
+        typed in "[1-9zwtTpPUu\\[\\]cYm'&/:?jkGgFvye<>a-cDdhlI+]{0,30}",
     ) {
         let mut model = model(size);
         let rows = bytes.iter().zip(1..).map(|(bytes, n)| Row { bytes: bytes.clone(), ..line(n, 0, "", None, Channel::Stdout) });

@@ -20,12 +20,15 @@ impl Worker {
         let begin = Instant::now();
         let mut worked = false;
         for number in 0..self.feeds.len() {
+            if self.shared.is_outdated(asking.revision) {
+                break;
+            }
             if self.feeds[number].is_new() || !std::mem::take(&mut self.changed[number]) {
                 continue;
             }
             while self.read_more(number, asking) {
                 worked = true;
-                if begin.elapsed() > 4 * SLICE {
+                if begin.elapsed() > 4 * SLICE || self.shared.is_outdated(asking.revision) {
                     self.changed[number] = true;
                     break;
                 }

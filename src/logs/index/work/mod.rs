@@ -91,9 +91,13 @@ impl Worker {
     pub(super) fn run(mut self) {
         self.anchor();
         self.attempt(Worker::discover);
+        let mut revision = self.asking().revision;
         while !self.shared.is_stopped() {
             let asking = self.asking();
-            let worked = self.first_looks(&asking)
+            // Whoever has just asked for other lines waits for them; what is being written can wait for a moment.
+            let new = std::mem::replace(&mut revision, asking.revision) != asking.revision;
+            let worked = new && self.ask(WANTED, &asking)
+                || self.first_looks(&asking)
                 || self.follow(&asking)
                 || self.ask(WANTED, &asking)
                 || self.back(&asking)

@@ -73,14 +73,14 @@ fn short(model: &Model, row: &Row, line: &mut Line<'_>) {
     if let Some(place) = place {
         line.put(&format!("{place} "), dim);
     }
+    if let Some((n @ 2.., _)) = row.group.times {
+        line.put(&format!("x{n} "), plain);
+    }
     let said = match (row.problem(), row.group.kind) {
         (Some(_), Kind::Panic | Kind::Crash) | (None, _) => &row.group.title,
         (Some(item), _) => &item.text,
     };
     line.put(said, plain);
-    if let Some(times) = times(model, &row.group) {
-        line.put(&format!("  {times}"), dim);
-    }
 }
 
 /// `x5  last 14:02:10`

@@ -18,8 +18,10 @@ const HEAD: u16 = 2;
 
 /// Draws the screen.
 pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect, pane: Pane) {
-    head(model, buffer, area, pane);
     let rows = model.problems.rows(Listed::Whole);
+    if above(area) > 0 {
+        head(model, buffer, area, pane);
+    }
     let (list, below) = parts(area, rows.len());
     if rows.is_empty() {
         let said = if model.problems.all { "nothing is wrong" } else { "nothing fails" };
@@ -48,11 +50,17 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect, pane: Pane) {
 
 /// The list of so many rows, and what is said below it of the one the cursor is on.
 pub(super) fn parts(area: Rect, rows: usize) -> (Rect, Rect) {
-    let body = Rect { y: area.y + HEAD.min(area.height), height: area.height.saturating_sub(HEAD), ..area };
+    let above = above(area);
+    let body = Rect { y: area.y + above, height: area.height - above, ..area };
     let wanted = u16::try_from(rows).unwrap_or(u16::MAX);
     // The list has what it needs, up to half; of a small screen all.
     let list = if body.height < 8 { body.height } else { wanted.min(body.height / 2).max(3) };
     (Rect { height: list, ..body }, Rect { y: body.y + list, height: body.height - list, ..body })
+}
+
+/// Lines above the list: of a very small screen the list has all.
+fn above(area: Rect) -> u16 {
+    if area.height > 2 * HEAD { HEAD } else { 0 }
 }
 
 fn head(model: &Model, buffer: &mut Buffer, area: Rect, pane: Pane) {

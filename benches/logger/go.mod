@@ -1,0 +1,3 @@
+module orchestra.example/logger
+
+go 1.22
