@@ -64,6 +64,26 @@ fn starts_scales_stops_and_goes_on_without_a_supervisor() {
 }
 
 #[test]
+fn a_signal_and_a_suspension_give_the_terminal_back() {
+    let fleet = fleet();
+    fleet.orchestra(&["start"]).ok();
+    let screen = dashboard(&fleet);
+    screen.until("●2 up");
+    screen.resize(100, 30);
+    eventually("the log moves below the lists", || {
+        let shown = screen.screen();
+        (!shown.contains("│──[5]") && shown.contains("──[5] Logs")).then_some(())
+    });
+    let pid = eventually("the dashboard's pid", || {
+        let ours = |process: &crate::support::Process| process.command.ends_with("/orchestra");
+        fleet.processes().into_iter().find(ours).map(|process| process.pid)
+    });
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM).unwrap();
+    screen.until("ended with 0");
+    assert_eq!(fleet.instance("api.1")["state"], "ready");
+}
+
+#[test]
 fn the_mouse_selects_scrolls_and_copies() {
     let fleet = Fleet::new();
     fleet.toy("api", &["-lines", "200"], "");
@@ -77,7 +97,7 @@ fn the_mouse_selects_scrolls_and_copies() {
     // The focus is where the click was.
     screen.click(Tmux::place(&shown, "worker"));
     screen.press(&["Enter"]);
-    screen.until("worker (service)");
+    screen.until("it depends on nothing");
     screen.press(&["Escape"]);
     screen.until("line 000200");
     // Three rows a notch, whoever has the focus.
@@ -112,26 +132,6 @@ fn the_mouse_selects_scrolls_and_copies() {
     let shown = screen.screen();
     screen.click(Tmux::place(&shown, "q quit"));
     screen.until("ended with 0");
-}
-
-#[test]
-fn a_signal_and_a_suspension_give_the_terminal_back() {
-    let fleet = fleet();
-    fleet.orchestra(&["start"]).ok();
-    let screen = dashboard(&fleet);
-    screen.until("●2 up");
-    screen.resize(100, 30);
-    eventually("the log moves below the lists", || {
-        let shown = screen.screen();
-        (!shown.contains("│──[5]") && shown.contains("──[5] Logs")).then_some(())
-    });
-    let pid = eventually("the dashboard's pid", || {
-        let ours = |process: &crate::support::Process| process.command.ends_with("/orchestra");
-        fleet.processes().into_iter().find(ours).map(|process| process.pid)
-    });
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM).unwrap();
-    screen.until("ended with 0");
-    assert_eq!(fleet.instance("api.1")["state"], "ready");
 }
 
 #[test]

@@ -53,6 +53,12 @@ impl Pointer {
         double
     }
 
+    /// Lines are being dragged: the click that began it is none.
+    pub fn drag_lines(&mut self, from: Position, x: u16, edge: isize) {
+        self.last = None;
+        self.drag = Some(Drag::Lines { from, x, begun: true, edge });
+    }
+
     /// Which way the log scrolls because lines are dragged beyond it; 0 where they are not.
     pub fn edge(&self) -> isize {
         match self.drag {

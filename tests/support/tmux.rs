@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Fleet, eventually};
 
@@ -13,13 +14,17 @@ pub(crate) struct Tmux {
 impl Tmux {
     /// Runs a shell script in a terminal of this size, in the fleet's folder with its environment.
     pub(crate) fn run(fleet: &Fleet, (columns, rows): (u16, u16), script: &str) -> Tmux {
-        let tmux = Tmux { socket: fleet.path("tmux.sock") };
+        // Several terminals of one fleet are several servers.
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let tmux = Tmux { socket: fleet.path(&format!("tmux{number}.sock")) };
+        let file = format!("tmux{number}.sh");
         fleet.write("tmux.conf", "set -g status off\nset -g default-terminal tmux-256color\nset -s escape-time 10\n");
-        fleet.write("tmux.sh", script);
+        fleet.write(&file, script);
         let plain = fleet.command(&[]);
         let mut command = tmux.command(&["-f"]);
         command.arg(fleet.path("tmux.conf"));
-        command.args(["new-session", "-d", "-x", &columns.to_string(), "-y", &rows.to_string(), "sh", "tmux.sh"]);
+        command.args(["new-session", "-d", "-x", &columns.to_string(), "-y", &rows.to_string(), "sh", &file]);
         command.current_dir(fleet.root()).env_clear();
         command
             .envs(plain.get_envs().filter_map(|(key, value)| Some((key, value?))))
@@ -53,6 +58,38 @@ impl Tmux {
         self.ask(&["send-keys", "-l", text]);
     }
 
+    /// Closes the help, and waits until it is gone: an escape with a key right behind it is that key with alt.
+    pub(crate) fn close_help(&self) {
+        self.press(&["Escape"]);
+        eventually("the help to be gone", || (!self.screen().contains("esc closes")).then_some(()));
+    }
+
+    /// Makes the terminal another size.
+    pub(crate) fn resize(&self, columns: u16, rows: u16) {
+        self.ask(&["resize-window", "-x", &columns.to_string(), "-y", &rows.to_string()]);
+    }
+
+    /// Pastes text, as a terminal does: between marks where the program asked for them.
+    pub(crate) fn paste(&self, text: &str) {
+        self.ask(&["set-buffer", text]);
+        self.ask(&["paste-buffer", "-p"]);
+    }
+
+    /// Closes the terminal, with everything in it left to itself.
+    pub(crate) fn close(&self) {
+        self.ask(&["kill-session"]);
+    }
+
+    /// Whether a program uses the other screen, wants the mouse, and shows the cursor.
+    pub(crate) fn modes(&self) -> String {
+        self.ask(&["display-message", "-p", "#{alternate_on} #{mouse_any_flag} #{cursor_flag}"]).trim_end().to_owned()
+    }
+
+    /// What is on the screen, with colours.
+    pub(crate) fn colours(&self) -> String {
+        self.ask(&["capture-pane", "-p", "-e"])
+    }
+
     /// Where a text is on a screen, counted from 0.
     pub(crate) fn place(screen: &str, text: &str) -> (usize, usize) {
         let found =
@@ -78,11 +115,6 @@ impl Tmux {
     /// What was copied last.
     pub(crate) fn buffer(&self) -> String {
         self.ask(&["show-buffer"])
-    }
-
-    /// Makes the terminal another size.
-    pub(crate) fn resize(&self, columns: u16, rows: u16) {
-        self.ask(&["resize-window", "-x", &columns.to_string(), "-y", &rows.to_string()]);
     }
 
     /// What is on the screen, without colours.

@@ -135,7 +135,7 @@ pub(super) fn drag(model: &mut Model, x: u16, y: u16) -> Vec<Cmd> {
         return Vec::new();
     }
     model.log.other = Some(from);
-    model.pointer.drag = Some(Drag::Lines { from, x: x0, begun: true, edge });
+    model.pointer.drag_lines(from, x0, edge);
     match edge {
         0 => model.log.point(at),
         _ => beyond(model, edge),
