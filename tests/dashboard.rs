@@ -84,6 +84,57 @@ fn a_signal_and_a_suspension_give_the_terminal_back() {
 }
 
 #[test]
+fn the_mouse_selects_scrolls_and_copies() {
+    let fleet = Fleet::new();
+    fleet.toy("api", &["-lines", "200"], "");
+    fleet.toy("worker", &[], "");
+    fleet.orchestra(&["start"]).ok();
+    let screen = dashboard(&fleet);
+    // Both have come: the names stand in the log, too.
+    screen.until("●2 up");
+    let shown = screen.until("line 000200");
+    let newest = Tmux::place(&shown, "line 000200");
+    // The focus is where the click was.
+    screen.click(Tmux::place(&shown, "worker"));
+    screen.press(&["Enter"]);
+    screen.until("it depends on nothing");
+    screen.press(&["Escape"]);
+    screen.until("line 000200");
+    // Three rows a notch, whoever has the focus.
+    let row = |screen: &str| Tmux::place(screen, "line 000190").1;
+    let before = row(&shown);
+    let until_row = |wanted: usize| {
+        eventually("the log to be scrolled", || {
+            let shown = screen.screen();
+            (shown.contains("line 000190") && row(&shown) == wanted).then_some(shown)
+        })
+    };
+    screen.mouse(64, newest, true);
+    until_row(before + 3);
+    screen.mouse(65, newest, true);
+    let shown = until_row(before);
+    // Whole lines, wherever it is let go; the way is told.
+    let (from, to) = (Tmux::place(&shown, "line 000190"), Tmux::place(&shown, "line 000193"));
+    screen.mouse(0, from, true);
+    screen.mouse(32, (from.0, from.1 + 1), true);
+    screen.mouse(32, (3, to.1), true);
+    screen.mouse(0, (3, to.1), false);
+    screen.until("copied 4 lines (tmux buffer)");
+    assert_eq!(screen.buffer(), "line 000190\nline 000191\nline 000192\nline 000193\n");
+    // Beyond the pane it scrolls as long as the button is down.
+    let top = Tmux::place(&screen.screen(), "[5] Logs");
+    screen.mouse(0, from, true);
+    screen.mouse(32, (from.0, top.1), true);
+    screen.until("line 000001");
+    screen.mouse(0, (from.0, top.1), false);
+    eventually("all of it to be copied", || screen.buffer().starts_with("line 000001\n").then_some(()));
+    assert_eq!(screen.buffer().lines().count(), 190);
+    let shown = screen.screen();
+    screen.click(Tmux::place(&shown, "q quit"));
+    screen.until("ended with 0");
+}
+
+#[test]
 fn says_what_a_service_waits_for_and_shows_it_in_depth() {
     let fleet = Fleet::new();
     let (slow, port) = (fleet.port(), fleet.port());

@@ -19,12 +19,22 @@ pub enum Scope {
     Detail,
     /// Who depends on whom.
     Graph,
+    /// What happened.
+    Events,
 }
 
 impl Scope {
     /// All of them, as help shows them.
-    pub const ALL: [Scope; 7] =
-        [Scope::Services, Scope::Log, Scope::Problems, Scope::Detail, Scope::Graph, Scope::Move, Scope::Everywhere];
+    pub const ALL: [Scope; 8] = [
+        Scope::Services,
+        Scope::Log,
+        Scope::Problems,
+        Scope::Events,
+        Scope::Detail,
+        Scope::Graph,
+        Scope::Move,
+        Scope::Everywhere,
+    ];
 
     /// As `keys.toml` and the help name it.
     pub fn word(self) -> &'static str {
@@ -36,6 +46,7 @@ impl Scope {
             Scope::Problems => "problems",
             Scope::Detail => "detail",
             Scope::Graph => "graph",
+            Scope::Events => "events",
         }
     }
 }
@@ -109,14 +120,21 @@ actions! {
         Trace "trace" ["*"] "follow the trace id of this line over all services";
         Follow "follow" ["F"] "stay at the newest line";
         Wrap "wrap" ["w"] "wrap long lines";
-        Time "time" ["T"] "next form of the time column";
+        Time "time" ["t"] "next form of the time column: seconds, ms, delta, date, off";
         Pretty "pretty" ["p"] "structured lines folded to one line, or as written";
+        Bytes "bytes" ["P"] "every byte spelled out, or lines as before";
         Traces "traces" ["f"] "stack traces folded, or as written";
         Open "open" ["enter"] "open the line: fields, stack, frames";
         SetMark "set-mark" ["m"] "mark this line with a letter";
         GoMark "go-mark" ["'"] "go to a marked line";
+        NextMark "next-mark" ["u"] "go to the next marked line";
+        Marks "marks" ["U"] "all marked lines";
+        NextRun "next-run" ["]"] "to the next run of this line's service";
+        PreviousRun "previous-run" ["["] "to the beginning of this run, then to the run before";
+        Clear "clear" ["c"] "hide what is there, or show it again; nothing is lost";
         Select "select" ["v"] "select lines";
         Copy "copy" ["y"] "copy the line, or what is selected";
+        CopyAll "copy-visible" ["Y"] "copy all lines on the screen";
         EditLine "edit-line" ["o"] "open the place it names in the editor";
         Export "export" [] "write the lines that are shown to a file";
     }
@@ -134,6 +152,9 @@ actions! {
         BuildAgain "build-again" ["b"] "build this service again";
         CopyProblem "copy-problem" ["y"] "copy it as text";
         Dismiss "dismiss" ["x"] "hide until it happens again";
+    }
+    Events {
+        ShowEvent "show-event" ["enter"] "the log at that moment";
     }
     Detail {
         NextPart "next-part" ["]"] "next part";
@@ -154,12 +175,12 @@ actions! {
         Up "up" ["k", "up"] "up";
         HalfDown "half-down" ["ctrl-d"] "half a page down";
         HalfUp "half-up" ["ctrl-u"] "half a page up";
-        PageDown "page-down" ["ctrl-f", "pgdn"] "a page down";
+        PageDown "page-down" ["ctrl-f", "pgdn", "space"] "a page down";
         PageUp "page-up" ["ctrl-b", "pgup"] "a page up";
         Top "top" ["g", "home"] "to the beginning";
         Bottom "bottom" ["G", "end"] "to the end";
         Left "left" ["h", "left"] "sideways";
-        Right "right" ["right"] "sideways";
+        Right "right" ["l", "right"] "sideways";
         LineStart "line-start" ["0"] "to the beginning of the lines";
         LineEnd "line-end" ["$"] "to the end of the lines";
     }
@@ -177,7 +198,7 @@ actions! {
         Run "run-command" ["!"] "run a command of orchestra.yml";
         Palette "palette" [":"] "type a command";
         Help "help" ["?"] "all keys";
-        Theme "theme" ["ctrl-t"] "next theme";
+        Theme "theme" ["T", "ctrl-t"] "next theme";
         Mouse "mouse" ["M"] "give the mouse to the terminal, or take it";
         Redraw "redraw" ["ctrl-l"] "draw everything anew";
         Suspend "suspend" ["ctrl-z"] "suspend the dashboard; the fleet runs on";

@@ -36,6 +36,8 @@ pub enum Command {
     Time(i64),
     /// To the line of this number, from 0 on.
     Line(u64),
+    /// Only lines from this moment on, in microseconds since 1970; all of them.
+    Since(Option<i64>),
     /// Leave.
     Quit,
 }
@@ -50,7 +52,7 @@ pub struct Candidate {
 }
 
 /// Words that take services or a value; `stop` without one means all, as on the command line.
-pub const VERBS: [(&str, &str); 15] = [
+pub const VERBS: [(&str, &str); 16] = [
     ("start", "start services, or all of them"),
     ("stop", "stop services, or all of them"),
     ("restart", "build, then replace the copies"),
@@ -66,7 +68,11 @@ pub const VERBS: [(&str, &str); 15] = [
     ("keys", "check: what is wrong in keys.toml"),
     ("export", "FILE: write the lines that are shown"),
     ("goto", "TIME or NUMBER: to that line of the log"),
+    ("since", "TIME: only lines from then on; without one all of them"),
 ];
+
+/// How far back one looks.
+const AGO: [&str; 5] = ["1m", "5m", "15m", "1h", "24h"];
 
 /// Understands a line, or says why not.
 pub fn parse(model: &Model, line: &str) -> Result<Command, String> {
@@ -90,6 +96,11 @@ pub fn parse(model: &Model, line: &str) -> Result<Command, String> {
         ("theme", _, [name]) => theme(model, name),
         ("export", _, [_, ..]) => Ok(Command::Export(line.trim_start()[verb.len()..].trim().to_owned())),
         ("goto", _, [to]) => goto(model, to),
+        ("since", _, []) => Ok(Command::Since(None)),
+        ("since", _, [from]) => match moment(model, from)? {
+            Some(us) => Ok(Command::Since(Some(us))),
+            None => Err(format!("`{from}` is no time: type 5m (ago), 14:02:10 or 2026-01-02T03:04:05Z")),
+        },
         (number, _, []) if number.parse::<u64>().is_ok() => goto(model, number),
         (name, _, []) => Action::named(name).map(Command::Act).ok_or_else(|| unknown(name)),
         (name, _, _) if Action::named(name).is_some() => Err(format!("`{name}` takes nothing after it")),
@@ -124,6 +135,13 @@ fn goto(model: &Model, to: &str) -> Result<Command, String> {
     if let Ok(number) = number.parse::<u64>() {
         return Ok(Command::Line(number.saturating_sub(1)));
     }
+    moment(model, to)?
+        .map(Command::Time)
+        .ok_or_else(|| format!("`{to}` is no line and no time: type 1200, 14:02:10, 10m (ago) or 2026-01-02T03:04:05Z"))
+}
+
+/// `14:02`, `14:02:10`, `10m` ago, or RFC 3339, in microseconds since 1970.
+fn moment(model: &Model, to: &str) -> Result<Option<i64>, String> {
     let now = jiff::Timestamp::from_microsecond(model.now).map_err(|error| error.to_string())?;
     let today = now.to_zoned(model.zone.clone());
     let clock = to.parse::<jiff::civil::Time>().ok().and_then(|time| today.with().time(time).build().ok());
@@ -131,9 +149,7 @@ fn goto(model: &Model, to: &str) -> Result<Command, String> {
         .ok()
         .and_then(|span| now.checked_sub(jiff::SignedDuration::try_from(span).ok()?).ok());
     let moment = clock.map(|zoned| zoned.timestamp()).or(ago).or_else(|| to.parse().ok());
-    moment
-        .map(|moment| Command::Time(moment.as_microsecond()))
-        .ok_or_else(|| format!("`{to}` is no line and no time: type 1200, 14:02:10, 10m (ago) or 2026-01-02T03:04:05Z"))
+    Ok(moment.map(jiff::Timestamp::as_microsecond))
 }
 
 fn theme(model: &Model, name: &str) -> Result<Command, String> {
@@ -175,6 +191,8 @@ pub fn complete(model: &Model, line: &str) -> Vec<Candidate> {
     let (done, word) = line.rsplit_once(' ').map_or(("", line), |(done, word)| (done, word));
     let all: Vec<(String, String)> = match done.split_whitespace().next() {
         None => words(),
+        Some("since" | "goto") => AGO.iter().map(|ago| ((*ago).to_owned(), "ago".to_owned())).collect(),
+        Some("export") => Vec::new(),
         Some("run") => model.runs.names.clone(),
         Some("rerun") => vec![("failed".to_owned(), "the tests that failed".to_owned())],
         Some("keys") => vec![("check".to_owned(), "what is wrong in keys.toml".to_owned())],

@@ -70,14 +70,14 @@ impl Keymap {
 
     /// Keys of moves and of what holds everywhere that mean something else in some pane.
     pub fn hidden(&self) -> Vec<Clash> {
+        const ABOVE: [Scope; 7] =
+            [Scope::Move, Scope::Services, Scope::Log, Scope::Problems, Scope::Events, Scope::Detail, Scope::Graph];
         let mut hidden = Vec::new();
         for (action, keys) in &self.keys {
             let above: &[Scope] = match action.entry().scope {
-                Scope::Everywhere => {
-                    &[Scope::Services, Scope::Log, Scope::Problems, Scope::Detail, Scope::Graph, Scope::Move]
-                }
-                Scope::Move => &[Scope::Services, Scope::Log, Scope::Problems, Scope::Detail, Scope::Graph],
-                Scope::Services | Scope::Log | Scope::Problems | Scope::Detail | Scope::Graph => &[],
+                Scope::Everywhere => &ABOVE,
+                Scope::Move => &ABOVE[1..],
+                Scope::Services | Scope::Log | Scope::Problems | Scope::Events | Scope::Detail | Scope::Graph => &[],
             };
             for (key, scope) in keys.iter().flat_map(|key| above.iter().map(move |scope| (*key, *scope))) {
                 if let Some(does) = self.bound.get(&(scope, key)) {

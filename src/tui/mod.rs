@@ -21,6 +21,7 @@ pub mod model;
 pub mod msg;
 pub mod out;
 pub mod pace;
+pub mod pointer;
 pub mod presets;
 pub mod problems;
 pub mod remote;

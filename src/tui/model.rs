@@ -12,6 +12,7 @@ use super::graph::GraphPane;
 use super::input::{History, Input};
 use super::keymap::Keymap;
 use super::log::LogPane;
+use super::pointer::Pointer;
 use super::problems::{Listed, Problems};
 use super::theme::{Background, Theme};
 use crate::api::convert::Ask;
@@ -55,7 +56,7 @@ impl Pane {
             Pane::Services | Pane::Vendors => Scope::Services,
             Pane::Problems | Pane::Tests => Scope::Problems,
             Pane::Logs => Scope::Log,
-            Pane::Events => Scope::Move,
+            Pane::Events => Scope::Events,
         }
     }
 }
@@ -133,6 +134,8 @@ impl Part {
 pub enum Popup {
     /// All keys, from this line on.
     Help(usize),
+    /// The marked lines of the log, with the cursor on this one.
+    Marks(usize),
     /// A question; `y` does it.
     Confirm {
         /// What is asked.
@@ -269,6 +272,8 @@ pub struct List {
     pub selected: Option<String>,
     /// Where it is.
     pub at: usize,
+    /// The first row that was shown.
+    pub top: usize,
 }
 
 impl List {
@@ -277,6 +282,21 @@ impl List {
         let found = self.selected.as_deref().and_then(|id| ids.iter().position(|other| *other == id));
         self.at = found.unwrap_or(self.at).min(ids.len().saturating_sub(1));
         self.selected = ids.get(self.at).map(|id| (*id).to_owned());
+    }
+
+    /// The first of `len` rows to show in `height`: the cursor stays in sight, and the list moves no more than it must.
+    pub fn first(&self, height: usize, len: usize) -> usize {
+        let height = height.max(1);
+        let top = self.top.min(len.saturating_sub(height));
+        top.clamp((self.at + 1).saturating_sub(height), self.at)
+    }
+
+    /// Scrolls the rows; the cursor moves only as far as it must to stay in sight.
+    pub fn scroll(&mut self, by: isize, height: usize, ids: &[&str]) {
+        let height = height.max(1);
+        let last = ids.len().saturating_sub(height);
+        self.top = self.first(height, ids.len()).saturating_add_signed(by).min(last);
+        self.go(self.at.clamp(self.top, self.top + height - 1), ids);
     }
 
     /// Goes to another row, as far as there are some.
@@ -329,8 +349,8 @@ pub struct Model {
     pub toasts: VecDeque<Toast>,
     /// What happened, oldest first.
     pub events: VecDeque<Event>,
-    /// How far the events are scrolled up.
-    pub events_up: usize,
+    /// The cursor in the events, from the newest on.
+    pub event: List,
     /// The log.
     pub log: LogPane,
     /// What compilers and tests said.
@@ -351,6 +371,10 @@ pub struct Model {
     pub background: Option<Background>,
     /// The mouse is ours.
     pub mouse: bool,
+    /// What it is doing.
+    pub pointer: Pointer,
+    /// How often the next move is made: digits that were typed before it.
+    pub count: Option<u32>,
     /// Only ASCII is drawn.
     pub ascii: bool,
 }
@@ -384,7 +408,7 @@ impl Model {
             history: History::default(),
             toasts: VecDeque::new(),
             events: VecDeque::new(),
-            events_up: 0,
+            event: List::default(),
             log: LogPane::default(),
             problems: Problems::default(),
             runs: Runs::default(),
@@ -395,6 +419,8 @@ impl Model {
             auto: false,
             background: None,
             mouse: true,
+            pointer: Pointer::default(),
+            count: None,
             ascii: false,
         }
     }
@@ -402,9 +428,42 @@ impl Model {
     /// Gives the log its room, as the screen is divided now.
     pub fn settle_log(&mut self) {
         let area = super::view::layout::layout(self).pane(Pane::Logs);
-        let rows = area.height.saturating_sub(1);
-        let rows = if self.log.opened.is_some() { rows - (rows / 2).max(3).min(rows) } else { rows };
-        self.log.size = (area.width, rows);
+        let lines = super::view::log::parts(self, area).lines;
+        self.log.size = (lines.width, lines.height);
+    }
+
+    /// Keeps what each list shows, as the screen is divided now: so that a cursor that goes back moves nothing.
+    pub fn settle_lists(&mut self) {
+        let layout = super::view::layout::layout(self);
+        for pane in Pane::ALL {
+            let shown = super::view::shown::of(self, &layout, pane).filter(|shown| !shown.area.is_empty());
+            if let (Some(shown), Some(list)) = (shown, self.list_of(pane)) {
+                list.top = shown.first;
+            }
+        }
+    }
+
+    /// The list of a pane; the log has none.
+    pub fn list_of(&mut self, pane: Pane) -> Option<&mut List> {
+        match pane {
+            Pane::Services => Some(&mut self.services),
+            Pane::Vendors => Some(&mut self.vendors),
+            Pane::Problems | Pane::Tests => Some(self.problems.list_mut(self.listed_in(pane))),
+            Pane::Events => Some(&mut self.event),
+            Pane::Logs => None,
+        }
+    }
+
+    /// What tells the rows of a pane from each other.
+    pub fn ids(&self, pane: Pane) -> Vec<String> {
+        match pane {
+            Pane::Services | Pane::Vendors => self.rows(pane == Pane::Vendors).into_iter().map(|row| row.id).collect(),
+            Pane::Problems | Pane::Tests => {
+                self.problems.rows(self.listed_in(pane)).iter().map(|row| row.id().to_owned()).collect()
+            }
+            Pane::Events => self.events.iter().rev().map(|event| format!("{} {}", event.at, event.text)).collect(),
+            Pane::Logs => Vec::new(),
+        }
     }
 
     /// The list of problems or tests that has the focus: both together where they have the screen alone.
@@ -417,6 +476,15 @@ impl Model {
             Pane::Tests => Listed::Tests,
             _ => Listed::Problems,
         })
+    }
+
+    /// What a pane of problems or tests lists.
+    pub fn listed_in(&self, pane: Pane) -> Listed {
+        match pane {
+            _ if self.focus == pane && self.listed() == Some(Listed::Whole) => Listed::Whole,
+            Pane::Tests => Listed::Tests,
+            _ => Listed::Problems,
+        }
     }
 
     /// The rows of the services, or of the vendors.
@@ -484,6 +552,11 @@ impl Model {
         self.events.push_back(Event { at: self.now, text: text.into(), tone });
         while self.events.len() > EVENTS {
             self.events.pop_front();
+        }
+        // Who reads older ones goes on reading them.
+        if self.event.at > 0 || self.event.top > 0 {
+            let last = self.events.len() - 1;
+            (self.event.at, self.event.top) = ((self.event.at + 1).min(last), (self.event.top + 1).min(last));
         }
     }
 

@@ -28,13 +28,26 @@ pub enum Msg {
         /// How far.
         by: i32,
     },
-    /// A click.
+    /// A click: the button went down.
     Click {
         /// Column.
         x: u16,
         /// Row.
         y: u16,
+        /// When, in microseconds since 1970.
+        at: i64,
     },
+    /// The mouse was moved while its button is down.
+    Drag {
+        /// Column.
+        x: u16,
+        /// Row.
+        y: u16,
+    },
+    /// The button went up.
+    Release,
+    /// A moment has passed while something is dragged beyond its pane.
+    Beat,
     /// Columns and rows changed.
     Resize(u16, u16),
     /// The terminal said what is behind the text.

@@ -19,6 +19,14 @@ const PRESETS: [Preset; 3] = [
             (Action::Top, &["g", "<", "home"]),
             (Action::Bottom, &["G", ">", "end"]),
             (Action::Traces, &["s"]),
+            (Action::NextMark, &["alt-u"]),
+            // Digits are counts, as in less.
+            (Action::Pane1, &["alt-1"]),
+            (Action::Pane2, &["alt-2"]),
+            (Action::Pane3, &["alt-3"]),
+            (Action::Pane4, &["alt-4"]),
+            (Action::Pane5, &["alt-5"]),
+            (Action::Pane6, &["alt-6"]),
         ],
     ),
     (

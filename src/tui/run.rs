@@ -1,6 +1,7 @@
 //! The one loop: messages in, commands out, frames to the terminal. Nothing else touches the terminal.
 
 mod guests;
+mod log;
 
 use std::collections::VecDeque;
 use std::io;
@@ -22,8 +23,7 @@ use super::fleet::Tone;
 use super::hands;
 use super::keyboard::Keyboard;
 use super::keys::Key;
-use super::log::{LogCmd, Name, pattern};
-use super::model::{Model, Pane};
+use super::model::Model;
 use super::msg::{Cmd, Msg};
 use super::remote::Remote;
 use super::runner::Runner;
@@ -35,7 +35,7 @@ use super::view;
 use crate::api::launch::Launcher;
 use crate::api::wire;
 use crate::error::Error;
-use crate::logs::index::{Anchor, Direction, Found, Index, Levels, Position, Rates};
+use crate::logs::index::{Anchor, Index};
 use crate::project::Project;
 use crate::sys::home::Home;
 use crate::sys::machine::machine;
@@ -46,6 +46,10 @@ const FRAME: Duration = Duration::from_millis(33);
 const ANSWER: Duration = Duration::from_millis(100);
 /// Between two looks at the clock.
 const TICK: Duration = Duration::from_secs(1);
+/// Between two rows while lines are dragged beyond their pane.
+const BEAT: Duration = Duration::from_millis(50);
+/// Rows for a notch of the wheel.
+const NOTCH: i32 = 3;
 /// An answer of the terminal that is still under way when the dashboard ends is waited for so long, or the shell would get it as if it were typed.
 const LAST_ANSWER: Duration = Duration::from_millis(100);
 /// After so long nobody answers any more.
@@ -212,6 +216,8 @@ impl Loop {
         let mut continued = unix::signal(SignalKind::from_raw(Signal::SIGCONT as i32))?;
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut beat = tokio::time::interval(BEAT);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
             let frame = self.frame_at(terminal);
             let cmds = tokio::select! {
@@ -233,13 +239,11 @@ impl Loop {
                         // In the background: nobody can look.
                         self.suspend(terminal, input)?;
                     }
-                    // The present second is not over.
-                    let last = |rates: &Rates| rates.lines.iter().rev().nth(1).copied();
-                    self.model.log.rates = self.index.rates().iter().map(|rates| last(rates).unwrap_or(0)).collect();
-                    self.model.log.rate = self.model.log.rates.iter().sum();
+                    self.count_rates();
                     self.coroner.look(&self.remote, &self.index, now());
                     self.message(Msg::Tick(now()))
                 }
+                _ = beat.tick(), if self.model.pointer.edge() != 0 => self.message(Msg::Beat),
                 () = terminal.written(), if self.dirty && frame.is_none() => Vec::new(),
                 () = sleep_until(frame.unwrap_or_else(far)), if frame.is_some() => {
                     self.show(terminal)?;
@@ -282,88 +286,6 @@ impl Loop {
         cmds
     }
 
-    /// Takes from the index what the log pane shows, where either has changed.
-    fn look(&mut self) {
-        self.model.settle_log();
-        let asked = (self.model.log.wanted(), self.index.generation());
-        if self.looked == Some(asked) {
-            return;
-        }
-        let pane = &mut self.model.log;
-        pane.name(&self.index.sources());
-        let (anchor, before, after) = asked.0;
-        pane.take(self.index.window(anchor, before, after));
-        (pane.progress, pane.hits) = (self.index.progress(), self.index.hits());
-        pane.trouble = self.index.trouble();
-        // What is shown now is what would be asked for again.
-        self.looked = Some((self.model.log.wanted(), asked.1));
-    }
-
-    fn log_changed(&mut self) -> Vec<Cmd> {
-        self.dirty = true;
-        match self.model.log.seeking {
-            Some((anchor, direction)) => vec![Cmd::Log(LogCmd::Search(anchor, direction))],
-            None => Vec::new(),
-        }
-    }
-
-    fn log(&mut self, cmd: LogCmd) -> Vec<Cmd> {
-        match cmd {
-            LogCmd::Query => match self.model.log.filters.query() {
-                Ok(query) => self.index.set_query(query),
-                Err(error) => return self.message(Msg::Say(Tone::Bad, error)),
-            },
-            LogCmd::Search(anchor, direction) => return self.search(anchor, direction),
-            LogCmd::Error(anchor, direction) => {
-                let found = self.index.next_level(anchor, Levels::ERRORS, direction);
-                let found = found.map_or(Found::Nothing, Found::At);
-                return self.message(Msg::Found(found, (anchor, direction), "error"));
-            }
-            LogCmd::Open(position) => {
-                let bytes = self.index.line(position);
-                return self.message(Msg::Opened(position, bytes));
-            }
-            LogCmd::Time(us) => self.go(self.index.at_time(us)),
-            LogCmd::Number(n) => self.go(self.index.nth(n)),
-            LogCmd::Copy(first, last) => self.work(move |index, names| {
-                let (said, bytes) = hands::copy_lines(index, names, first, last);
-                Msg::Copied(said, bytes)
-            }),
-            LogCmd::Export(file) => self.work(move |index, names| match hands::export(index, names, &file) {
-                Ok(said) => Msg::Say(Tone::Good, said),
-                Err(error) => Msg::Say(Tone::Bad, error),
-            }),
-        }
-        self.looked = None;
-        Vec::new()
-    }
-
-    /// Does something that may take its time with the lines that are shown.
-    fn work(&self, work: impl FnOnce(&Index, &[Name]) -> Msg + Send + 'static) {
-        let (index, names) = (Arc::clone(&self.index), self.model.log.names.clone());
-        self.remote.work(move || work(&index, &names));
-    }
-
-    fn go(&mut self, to: Option<Position>) {
-        if let Some(position) = to {
-            self.model.focus = Pane::Logs;
-            self.model.log.go(position);
-        }
-    }
-
-    fn search(&mut self, anchor: Anchor, direction: Direction) -> Vec<Cmd> {
-        let wanted = self.model.log.search.as_deref().and_then(|text| pattern(text).ok());
-        if self.searched != self.model.log.search {
-            self.searched.clone_from(&self.model.log.search);
-            self.index.set_search(wanted);
-        }
-        if self.searched.is_none() {
-            return Vec::new();
-        }
-        let found = self.index.next_hit(anchor, direction);
-        self.message(Msg::Found(found, (anchor, direction), "hit"))
-    }
-
     fn input(&mut self, first: Input, input: &mut Option<Keyboard>) -> Vec<Cmd> {
         let mut cmds = self.take(first);
         while let Some(Some(Ok(event))) = next(input).now_or_never() {
@@ -389,9 +311,13 @@ impl Loop {
             Event::Paste(text) => Some(Msg::Paste(text)),
             Event::Resize(columns, rows) => Some(Msg::Resize(columns, rows)),
             Event::Mouse(mouse) => match mouse.kind {
-                MouseEventKind::ScrollDown => Some(Msg::Wheel { x: mouse.column, y: mouse.row, by: 3 }),
-                MouseEventKind::ScrollUp => Some(Msg::Wheel { x: mouse.column, y: mouse.row, by: -3 }),
-                MouseEventKind::Down(MouseButton::Left) => Some(Msg::Click { x: mouse.column, y: mouse.row }),
+                MouseEventKind::ScrollDown => Some(Msg::Wheel { x: mouse.column, y: mouse.row, by: NOTCH }),
+                MouseEventKind::ScrollUp => Some(Msg::Wheel { x: mouse.column, y: mouse.row, by: -NOTCH }),
+                MouseEventKind::Down(MouseButton::Left) => {
+                    Some(Msg::Click { x: mouse.column, y: mouse.row, at: now() })
+                }
+                MouseEventKind::Drag(MouseButton::Left) => Some(Msg::Drag { x: mouse.column, y: mouse.row }),
+                MouseEventKind::Up(MouseButton::Left) => Some(Msg::Release),
                 _ => None,
             },
             Event::Key(_) | Event::FocusGained | Event::FocusLost => None,

@@ -90,6 +90,33 @@ impl Tmux {
         self.ask(&["capture-pane", "-p", "-e"])
     }
 
+    /// Where a text is on a screen, counted from 0.
+    pub(crate) fn place(screen: &str, text: &str) -> (usize, usize) {
+        let found =
+            screen.lines().enumerate().find_map(|(y, line)| Some((line[..line.find(text)?].chars().count(), y)));
+        found.unwrap_or_else(|| panic!("`{text}` is not on the screen:\n{screen}"))
+    }
+
+    /// Sends what a terminal sends for its mouse: a button (0 the left one, 32 more while it is moved, 64 and 65 the wheel) that goes down, or up.
+    pub(crate) fn mouse(&self, button: u32, (x, y): (usize, usize), down: bool) {
+        let sequence = format!("\x1b[<{button};{};{}{}", x + 1, y + 1, if down { 'M' } else { 'm' });
+        let bytes: Vec<String> = sequence.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let mut args = vec!["send-keys", "-H"];
+        args.extend(bytes.iter().map(String::as_str));
+        self.ask(&args);
+    }
+
+    /// A click with the left button.
+    pub(crate) fn click(&self, place: (usize, usize)) {
+        self.mouse(0, place, true);
+        self.mouse(0, place, false);
+    }
+
+    /// What was copied last.
+    pub(crate) fn buffer(&self) -> String {
+        self.ask(&["show-buffer"])
+    }
+
     /// What is on the screen, without colours.
     pub(crate) fn screen(&self) -> String {
         self.ask(&["capture-pane", "-p"])

@@ -225,6 +225,12 @@ impl Index {
         self.asked().next_level(from, levels, direction)
     }
 
+    /// Where the run after that of a line begins among the wanted lines of its source; backward, where the line's own run begins, and from there the run
+    /// before it.
+    pub fn run(&self, of: Position, direction: Direction) -> Option<Position> {
+        self.asked().run(of, direction)
+    }
+
     /// Looks for a text in the wanted lines from now on, or for none.
     pub fn set_search(&self, pattern: Option<Pattern>) {
         let mut store = self.asked();

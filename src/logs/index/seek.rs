@@ -100,6 +100,35 @@ impl Store {
         best.map(|(number, at)| self.logs[number].position(number, at))
     }
 
+    /// Where another run of the line's source begins.
+    pub(super) fn run(&self, of: Position, direction: Direction) -> Option<Position> {
+        let number = of.source as usize;
+        let log = self.logs.get(number)?;
+        let at = log.at_offset(of.segment, of.offset);
+        let revision = self.wanted();
+        let run = |at: At| log.slots[at.block].block.run(at.line);
+        let is_other = |at: usize, own: u64| log.slots[at].block.runs.iter().any(|(_, run)| *run != own);
+        let found = match direction {
+            Direction::Forward => {
+                let own = run(log.next(at, revision)?);
+                log.walk(at, direction, revision, |block| Some(is_other(block, own)), |at| run(at) != own)
+            }
+            Direction::Backward => {
+                let own = run(log.previous(at, revision)?);
+                match log.walk(at, direction, revision, |block| Some(is_other(block, own)), |at| run(at) != own) {
+                    Step::At(other) => {
+                        log.next(At { line: other.line + 1, ..other }, revision).map_or(Step::End, Step::At)
+                    }
+                    Step::Unasked(_) | Step::End => log.next(At::FIRST, revision).map_or(Step::End, Step::At),
+                }
+            }
+        };
+        match found {
+            Step::At(at) => Some(log.position(number, at)),
+            Step::Unasked(_) | Step::End => None,
+        }
+    }
+
     /// The nearest hit of the search among wanted lines. Where some blocks between were not asked yet, they are the next to be.
     pub(super) fn next_hit(&mut self, from: Anchor, direction: Direction) -> Found {
         if self.search.is_none() {

@@ -367,6 +367,19 @@ fn check_windows(opened: &Opened, rows: &[Row], sizes: &[(usize, usize, usize)])
     }
 }
 
+/// Asks where runs begin, from every row.
+fn check_runs(opened: &Opened, rows: &[Row]) {
+    let same = |a: &Row, b: &Row| a.position.source == b.position.source;
+    for (at, row) in rows.iter().enumerate() {
+        let after = rows[at..].iter().find(|other| same(other, row) && other.run != row.run);
+        assert_eq!(opened.index.run(row.position, Direction::Forward), after.map(|row| row.position));
+        let mut before = rows[..at].iter().rev().filter(|other| same(other, row)).peekable();
+        let of = before.peek().map(|other| other.run);
+        let first = before.take_while(|other| Some(other.run) == of).last();
+        assert_eq!(opened.index.run(row.position, Direction::Backward), first.map(|row| row.position));
+    }
+}
+
 fn check_search(opened: &Opened, rows: &[Row], pattern: &Pattern, hits: &[bool]) {
     opened.index.set_search(Some(pattern.clone()));
     opened.until("search", |index| index.hits().complete);
@@ -457,6 +470,7 @@ proptest! {
         let rows = opened.all();
         prop_assert_eq!(shown(&opened.index, &rows), expected.clone());
         check_windows(&opened, &rows, &sizes);
+        check_runs(&opened, &rows);
         for row in &first {
             let window = opened.index.window(Anchor::At(row.position), 0, 1);
             prop_assert_eq!(place(window.rows[0].position), place(row.position));
@@ -474,6 +488,7 @@ proptest! {
             let expected: Vec<_> = numbers.iter().map(|at| place(rows[*at].position)).collect();
             prop_assert_eq!(&places, &expected, "{:?}", query);
             check_windows(&opened, &found, &sizes);
+            check_runs(&opened, &found);
             if query.fold {
                 for (row, number) in found.iter().zip(&numbers) {
                     let n = known.iter().filter(|line| line.head == *number && line.continues).count();

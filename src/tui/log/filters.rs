@@ -20,6 +20,8 @@ pub struct Filters {
     pub names: BTreeSet<String>,
     /// Only lines that hold this id.
     pub trace: Option<String>,
+    /// Not before this moment of the log, in microseconds since 1970.
+    pub since: Option<i64>,
     /// Stack traces as they were written.
     pub unfolded: bool,
 }
@@ -95,6 +97,7 @@ impl Filters {
         }
         query.exclude = self.exclude.iter().map(|text| pattern(text)).collect::<Result<_, _>>()?;
         query.selection = self.selection();
+        query.since = self.since;
         Ok(query)
     }
 
@@ -110,8 +113,8 @@ impl Filters {
         selection
     }
 
-    /// What is in force, for the title; empty where all is shown.
-    pub fn told(&self) -> String {
+    /// What is in force, for the title; empty where all is shown. `clock` says a moment as people read it.
+    pub fn told(&self, clock: impl Fn(i64) -> String) -> String {
         let mut words = Vec::new();
         if !self.names.is_empty() {
             words.push(format!("svc:{}", self.names.iter().cloned().collect::<Vec<_>>().join(",")));
@@ -119,6 +122,7 @@ impl Filters {
         words.extend(self.least.map(|level| format!("level>={}", level_word(level))));
         words.extend(self.include.iter().map(|text| format!("&{text}")));
         words.extend(self.exclude.iter().map(|text| format!("&!{text}")));
+        words.extend(self.since.map(|us| format!("since:{}", clock(us))));
         words.extend(self.trace.iter().map(|id| format!("trace:{id}")));
         words.join("  ")
     }
@@ -143,16 +147,24 @@ mod tests {
         filters.typed("!health").unwrap();
         filters.named("api, web.2");
         filters.least = least_after(least_after(None));
-        assert_eq!(filters.told(), "svc:api,web.2  level>=info  &order  &!health");
+        filters.since = Some(7);
+        let told = |filters: &Filters| filters.told(|us| us.to_string());
+        assert_eq!(told(&filters), "svc:api,web.2  level>=info  &order  &!health  since:7");
         let query = filters.query().unwrap();
         assert_eq!(
-            (query.include.len(), query.exclude.len(), query.selection.services.len(), query.selection.instances.len()),
-            (1, 1, 1, 1)
+            (
+                query.since,
+                query.include.len(),
+                query.exclude.len(),
+                query.selection.services.len(),
+                query.selection.instances.len()
+            ),
+            (Some(7), 1, 1, 1, 1)
         );
         let error = filters.typed("a(").unwrap_err();
         assert_eq!(error, "unclosed group");
         filters.typed("").unwrap();
-        assert_eq!(filters.told(), "svc:api,web.2  level>=info");
+        assert_eq!(told(&filters), "svc:api,web.2  level>=info  since:7");
         assert!(filters.clear());
         assert!(!filters.clear());
     }

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 pub use filters::{Filters, least_after, level_word, pattern};
 
-use super::log::row::Text;
-use crate::logs::index::{Anchor, Direction, Hits, Position, Progress, Row, SourceInfo, Window};
+use super::log::row::{Look, Text};
+use crate::logs::ansi::Span;
+use crate::logs::index::{Anchor, Direction, Hits, Position, Progress, Row, SourceInfo, Tick, Window};
 
 /// How the time of a line is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,6 +52,29 @@ impl TimeForm {
     }
 }
 
+/// How the text of a line is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// Structured lines in one form, secrets as stars.
+    #[default]
+    Pretty,
+    /// As the service meant it to look.
+    Written,
+    /// Byte by byte: what would command a terminal, and what is no text, is spelled out.
+    Raw,
+}
+
+impl Form {
+    /// As the title names it, where it has to.
+    pub fn word(self) -> Option<&'static str> {
+        match self {
+            Form::Pretty => None,
+            Form::Written => Some("as written"),
+            Form::Raw => Some("raw"),
+        }
+    }
+}
+
 /// What the index is asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LogCmd {
@@ -70,6 +94,17 @@ pub enum LogCmd {
     Time(i64),
     /// The wanted line of this number, from 0 on.
     Number(u64),
+    /// What lies at a row of the bar: the error or hit that is drawn there, else the first of its lines.
+    Bar {
+        /// From 0 on.
+        row: u16,
+        /// So many rows has the bar.
+        rows: u16,
+    },
+    /// Where the next run of the line's service begins, or this one, or the one before.
+    Run(Position, Direction),
+    /// Hide all lines there are.
+    Clear,
 }
 
 /// A key that waits for the letter of a mark.
@@ -79,6 +114,48 @@ pub enum Letter {
     Set,
     /// To go there.
     Go,
+}
+
+/// A marked line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Which.
+    pub position: Position,
+    /// Its time, in microseconds since 1970.
+    pub time: i64,
+    /// How it begins.
+    pub text: String,
+}
+
+/// What is drawn beside the lines.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Bar {
+    /// By row.
+    pub ticks: Vec<Tick>,
+    /// Marks, and how far in the log they are, from 0.0 to 1.0.
+    pub marks: Vec<(char, f64)>,
+}
+
+/// What a service wrote in each second of the last minute, the present one last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rate {
+    /// Whose.
+    pub service: String,
+    /// Lines.
+    pub lines: Vec<u32>,
+    /// Lines that state an error.
+    pub errors: Vec<u32>,
+}
+
+/// Whether a run begins or ends with a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunEdge {
+    /// It begins.
+    First,
+    /// It ends.
+    Last,
+    /// Neither.
+    Within,
 }
 
 /// One line, whole, as it was opened.
@@ -120,8 +197,8 @@ pub struct LogPane {
     pub sideways: usize,
     /// How times are shown.
     pub time: TimeForm,
-    /// Structured lines are shown in one form.
-    pub pretty: bool,
+    /// How lines are shown.
+    pub form: Form,
     /// Which lines are shown.
     pub filters: Filters,
     /// What is marked.
@@ -129,7 +206,7 @@ pub struct LogPane {
     /// The search waits for the index.
     pub seeking: Option<(Anchor, Direction)>,
     /// Marked lines.
-    pub marks: BTreeMap<char, Position>,
+    pub marks: BTreeMap<char, Mark>,
     /// Waits for a letter.
     pub letter: Option<Letter>,
     /// The line that is open.
@@ -144,8 +221,12 @@ pub struct LogPane {
     pub hits: Hits,
     /// Lines a second, of all sources.
     pub rate: u32,
-    /// The same of each source, by number.
-    pub rates: Vec<u32>,
+    /// What each service wrote, by name; those that wrote nothing in the last minute are not in it.
+    pub rates: Vec<Rate>,
+    /// What is drawn beside the lines.
+    pub bar: Bar,
+    /// Lines in the last whole second of each source, by number.
+    pub now: Vec<u32>,
     /// What cannot be read, and why.
     pub trouble: Option<String>,
     /// Columns and rows of lines, without the title.
@@ -163,7 +244,7 @@ impl Default for LogPane {
             wrap: false,
             sideways: 0,
             time: TimeForm::Seconds,
-            pretty: true,
+            form: Form::Pretty,
             filters: Filters::default(),
             search: None,
             seeking: None,
@@ -176,6 +257,8 @@ impl Default for LogPane {
             hits: Hits::default(),
             rate: 0,
             rates: Vec::new(),
+            bar: Bar::default(),
+            now: Vec::new(),
             trouble: None,
             size: (0, 0),
         }
@@ -233,7 +316,36 @@ impl LogPane {
 
     /// Lines that a row takes.
     fn height(&self, row: &Row) -> usize {
-        if self.wrap { Text::of(row, self.pretty).wrapped(self.text_width()).len().max(1) } else { 1 }
+        if self.wrap { self.lines(row).len() } else { 1 }
+    }
+
+    /// The lines of the screen that a row is drawn in; at least one.
+    pub fn lines(&self, row: &Row) -> Vec<Vec<Span<Look>>> {
+        let text = Text::of(row, self.form);
+        match self.wrap {
+            true => text.wrapped(self.text_width()),
+            false => vec![text.cut(self.sideways, self.text_width())],
+        }
+    }
+
+    /// What is on the screen, line by line from the top: which row of the window, and which of its lines.
+    pub fn screen(&self) -> Vec<(usize, usize)> {
+        let page = self.page();
+        let lines = page.rows.iter().flat_map(|(at, height)| (0..*height).map(|n| (*at, n)));
+        lines.skip(page.skip).take(usize::from(self.size.1)).collect()
+    }
+
+    /// Whether a run begins or ends with a row, as far as the window shows it. What is not followed by another run goes on.
+    pub fn run_edge(&self, at: usize) -> RunEdge {
+        let rows = &self.window.rows;
+        let Some(row) = rows.get(at) else { return RunEdge::Within };
+        let other = |row: &&Row| row.position.source == rows[at].position.source;
+        let (before, after) = (rows[..at].iter().rev().find(other), rows[at + 1..].iter().find(other));
+        match (before, after) {
+            (Some(before), _) if before.run != row.run => RunEdge::First,
+            (_, Some(after)) if after.run != row.run => RunEdge::Last,
+            _ => RunEdge::Within,
+        }
     }
 
     /// What is on the screen.

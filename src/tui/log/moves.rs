@@ -36,6 +36,40 @@ impl LogPane {
         self.keep_in_sight(cursor);
     }
 
+    /// Moves the screen by so many rows, and the cursor only as far as it must to stay on it. At the bottom it follows.
+    pub fn scroll(&mut self, by: isize) {
+        let page = self.page();
+        let (first, last) =
+            page.rows.first().zip(page.rows.last()).map_or((0, 0), |(first, last)| (first.0, last.0 + 1));
+        let rows = self.window.rows.len();
+        let there = last == rows || !self.wrap && first.saturating_add_signed(by) + usize::from(self.size.1) >= rows;
+        if by > 0 && (self.follow || self.window.at_bottom && there) {
+            return self.bottom();
+        }
+        self.shift(by);
+    }
+
+    /// The same without following: what is being selected does not run away.
+    pub fn shift(&mut self, by: isize) {
+        let (page, cursor) = (self.page(), self.current());
+        let Some((first, _)) = page.rows.first().copied() else { return };
+        let highest = self.window.rows.len().saturating_sub(usize::from(self.size.1));
+        let bottom = if self.window.at_bottom && !self.wrap { highest } else { self.window.rows.len() - 1 };
+        let to = first.saturating_add_signed(by).min(bottom.max(first));
+        self.follow = false;
+        self.set_top(to);
+        let page = self.page();
+        let ends = page.rows.first().zip(page.rows.last()).map(|((first, _), (last, _))| (*first, *last));
+        if let (Some((first, last)), Some(cursor)) = (ends, cursor) {
+            self.cursor = self.window.rows.get(cursor.clamp(first, last)).map(|row| row.position);
+        }
+    }
+
+    /// Puts the cursor on a row of the window that is on the screen.
+    pub fn point(&mut self, to: usize) {
+        self.show_at(to);
+    }
+
     /// To the first line.
     pub fn top(&mut self) {
         (self.follow, self.top, self.cursor) = (false, Anchor::Top, None);
@@ -59,7 +93,7 @@ impl LogPane {
 
     /// As far to the right as the longest line on the screen needs.
     pub fn line_end(&mut self) {
-        let widest = |(at, _): &(usize, usize)| super::row::Text::of(&self.window.rows[*at], self.pretty).width();
+        let widest = |(at, _): &(usize, usize)| super::row::Text::of(&self.window.rows[*at], self.form).width();
         let widest = self.page().rows.iter().map(widest).max().unwrap_or(0);
         self.sideways = if self.wrap { 0 } else { widest.saturating_sub(self.text_width()) };
     }

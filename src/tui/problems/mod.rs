@@ -167,7 +167,8 @@ impl Problems {
         }
     }
 
-    fn list_mut(&mut self, listed: Listed) -> &mut List {
+    /// The same, to change it.
+    pub fn list_mut(&mut self, listed: Listed) -> &mut List {
         match listed {
             Listed::Problems => &mut self.problems,
             Listed::Tests => &mut self.results,

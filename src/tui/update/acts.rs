@@ -28,6 +28,7 @@ pub(super) fn run(model: &mut Model, command: Command) -> Vec<Cmd> {
         Command::Export(file) => vec![Cmd::Log(LogCmd::Export(file))],
         Command::Time(us) => vec![Cmd::Log(LogCmd::Time(us))],
         Command::Line(n) => vec![Cmd::Log(LogCmd::Number(n))],
+        Command::Since(since) => log::since(model, since),
         Command::Run(name) => custom::start(model, &name),
         Command::Output => {
             custom::show(model);
@@ -110,6 +111,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Cmd> {
             let target = model.selected().map(|row| row.id);
             return target.map_or_else(Vec::new, |id| screens::detail(model, &id));
         }
+        Action::ShowEvent => return log::at_event(model),
         Action::Graph => return screens::open_graph(model),
         Action::Run => custom::ask(model),
         Action::Suspend => return vec![Cmd::Suspend],

@@ -97,6 +97,13 @@ pub(super) fn key(model: &mut Model, (run, up): (u64, usize), key: Key) -> Vec<C
     Vec::new()
 }
 
+/// Scrolls what a command prints, where it is open.
+pub(super) fn scroll(model: &mut Model, by: isize) {
+    let Some(Popup::Output { run, up }) = model.popup else { return };
+    let last = model.runs.get(run).map_or(0, |run| run.lines.len().saturating_sub(1));
+    model.popup = Some(Popup::Output { run, up: up.saturating_add_signed(-by).min(last) });
+}
+
 /// Leaves the dashboard; asks first where that ends a command.
 pub(super) fn leave(model: &mut Model) -> Vec<Cmd> {
     let running = model.runs.all_running();

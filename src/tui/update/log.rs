@@ -1,14 +1,20 @@
 //! What keys do in the log.
 
+use super::moves;
+use crate::logs::ansi;
 use crate::logs::index::{Anchor, Direction, Found, Position, Row};
 use crate::logs::shape::{self, Caller, trace_id};
 use crate::tui::actions::Action;
 use crate::tui::fleet::Tone;
 use crate::tui::keys::Key;
-use crate::tui::log::{Letter, LogCmd, Opened, least_after, level_word};
-use crate::tui::model::{Model, PromptKind};
+use crate::tui::log::row::Text;
+use crate::tui::log::{Form, Letter, LogCmd, Mark, Opened, least_after, level_word};
+use crate::tui::model::{Model, Pane, Popup, PromptKind};
 use crate::tui::msg::Cmd;
 use crate::tui::problems::Place;
+
+/// Columns of a marked line that are kept to tell it.
+const MARK_TEXT: usize = 120;
 
 /// Does what a key of the log pane means; `None` where it means nothing there.
 pub(super) fn act(model: &mut Model, action: Action) -> Option<Vec<Cmd>> {
@@ -31,7 +37,8 @@ pub(super) fn act(model: &mut Model, action: Action) -> Option<Vec<Cmd>> {
         Action::Follow => pane.toggle_follow(),
         Action::Wrap => pane.wrap = !pane.wrap,
         Action::Time => pane.time = pane.time.next(),
-        Action::Pretty => pane.pretty = !pane.pretty,
+        Action::Pretty => pane.form = if pane.form == Form::Pretty { Form::Written } else { Form::Pretty },
+        Action::Bytes => pane.form = if pane.form == Form::Raw { Form::Pretty } else { Form::Raw },
         Action::Traces => {
             pane.filters.unfolded = !pane.filters.unfolded;
             cmds.push(Cmd::Log(LogCmd::Query));
@@ -59,6 +66,24 @@ pub(super) fn act(model: &mut Model, action: Action) -> Option<Vec<Cmd>> {
         }
         Action::SetMark => pane.letter = Some(Letter::Set),
         Action::GoMark => pane.letter = Some(Letter::Go),
+        Action::NextMark => next_mark(model),
+        Action::Marks if pane.marks.is_empty() => {
+            let set = model.key(Action::SetMark);
+            model.toast(Tone::Wait, format!("no line is marked; `{set}` and a letter mark one"));
+        }
+        Action::Marks => model.popup = Some(Popup::Marks(0)),
+        Action::NextRun => cmds.extend(pane.current_row().map(|row| run(row, Direction::Forward))),
+        Action::PreviousRun => cmds.extend(pane.current_row().map(|row| run(row, Direction::Backward))),
+        Action::Clear => match pane.filters.since.take() {
+            Some(_) => cmds.push(Cmd::Log(LogCmd::Query)),
+            None => cmds.push(Cmd::Log(LogCmd::Clear)),
+        },
+        Action::CopyAll => {
+            let page = pane.page();
+            let ends = page.rows.first().zip(page.rows.last());
+            let of = |at: usize| pane.window.rows[at].position;
+            cmds.extend(ends.map(|((first, _), (last, _))| Cmd::Log(LogCmd::Copy(of(*first), of(*last)))));
+        }
         Action::Select => {
             let current = pane.current_row().map(|row| row.position);
             pane.other = if pane.other.is_some() { None } else { current };
@@ -102,9 +127,67 @@ pub(super) fn act(model: &mut Model, action: Action) -> Option<Vec<Cmd>> {
 
 /// Moves the cursor, or what is open.
 fn scroll(model: &mut Model, by: isize) {
-    match &mut model.log.opened {
-        Some(open) => open.scroll = open.scroll.saturating_add_signed(by),
+    match model.log.opened {
+        Some(_) => scroll_opened(model, by),
         None => model.log.step(by),
+    }
+}
+
+/// Scrolls the line that is open.
+pub(super) fn scroll_opened(model: &mut Model, by: isize) {
+    let last = crate::tui::view::log::last_of_opened(model);
+    if let Some(open) = &mut model.log.opened {
+        open.scroll = open.scroll.saturating_add_signed(by).min(last);
+    }
+}
+
+/// Moves the cursor by lines, beyond what is in the window too.
+pub(super) fn step(model: &mut Model, by: i64) -> Vec<Cmd> {
+    let window = &model.log.window;
+    let Some(at) = model.log.current() else { return Vec::new() };
+    let to = i64::try_from(at).unwrap_or(i64::MAX).saturating_add(by);
+    if (0..i64::try_from(window.rows.len()).unwrap_or(i64::MAX)).contains(&to) {
+        model.log.step(isize::try_from(by).unwrap_or(0));
+        return Vec::new();
+    }
+    let line = window.n_before.saturating_add(at as u64).saturating_add_signed(by);
+    vec![Cmd::Log(LogCmd::Number(line))]
+}
+
+fn run(row: &Row, direction: Direction) -> Cmd {
+    Cmd::Log(LogCmd::Run(row.position, direction))
+}
+
+/// Shows only lines from a moment on, or all of them.
+pub(super) fn since(model: &mut Model, since: Option<i64>) -> Vec<Cmd> {
+    model.log.filters.since = since;
+    moves::focus(model, Pane::Logs);
+    vec![Cmd::Log(LogCmd::Query)]
+}
+
+/// To the log of the moment when the event below the cursor happened.
+pub(super) fn at_event(model: &mut Model) -> Vec<Cmd> {
+    let event = model.events.iter().rev().nth(model.event.at);
+    event.map(|event| Cmd::Log(LogCmd::Time(event.at))).into_iter().collect()
+}
+
+/// To the first marked line below the cursor, or to the first of all.
+fn next_mark(model: &mut Model) {
+    let current = model.log.current_row().map(|row| row.position);
+    let mut all: Vec<_> = model.log.marks.iter().map(|(letter, mark)| (mark.position, *letter)).collect();
+    all.sort_unstable();
+    let below = all.iter().find(|(position, _)| current.is_none_or(|current| *position > current));
+    match below.or(all.first()).copied() {
+        Some((_, letter)) => go_mark(model, letter),
+        None => model.toast(Tone::Wait, "no line is marked"),
+    }
+}
+
+/// To the line that is marked with a letter.
+pub(super) fn go_mark(model: &mut Model, letter: char) {
+    match model.log.marks.get(&letter).map(|mark| mark.position) {
+        Some(position) => model.log.go(position),
+        None => model.toast(Tone::Wait, format!("no line is marked as {letter}")),
     }
 }
 
@@ -130,16 +213,16 @@ pub(super) fn letter(model: &mut Model, what: Letter, key: Key) {
     let Some(letter) = key.typed().filter(char::is_ascii_alphanumeric) else { return };
     match what {
         Letter::Set => {
-            let current = model.log.current_row().map(|row| row.position);
-            if let Some(position) = current {
-                model.log.marks.insert(letter, position);
+            let mark = model.log.current_row().map(|row| {
+                let text = ansi::text(&Text::of(row, Form::Pretty).cut(0, MARK_TEXT));
+                Mark { position: row.position, time: row.time, text }
+            });
+            if let Some(mark) = mark {
+                model.log.marks.insert(letter, mark);
                 model.toast(Tone::Good, format!("marked as {letter}; '{letter} comes back"));
             }
         }
-        Letter::Go => match model.log.marks.get(&letter).copied() {
-            Some(position) => model.log.go(position),
-            None => model.toast(Tone::Wait, format!("no line is marked as {letter}")),
-        },
+        Letter::Go => go_mark(model, letter),
     }
 }
 

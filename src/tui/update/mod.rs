@@ -1,8 +1,10 @@
 //! What every message changes, and what is to be done for it. Pure: no clock, no terminal, no socket.
 
 mod acts;
+mod count;
 mod custom;
 mod log;
+mod mouse;
 mod moves;
 mod problems;
 mod prompt;
@@ -22,6 +24,8 @@ pub use acts::keys_told;
 /// Changes the model.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Cmd> {
     let mut cmds = change(model, msg);
+    model.settle_lists();
+    model.settle_log();
     cmds.extend(problems::wishes(model));
     cmds
 }
@@ -34,11 +38,14 @@ fn change(model: &mut Model, msg: Msg) -> Vec<Cmd> {
             prompt.input.paste(&text);
             prompt::typed(model)
         }
-        Msg::Wheel { by, .. } => {
-            moves::go(model, |at, _| at.saturating_add_signed(by as isize));
-            Vec::new()
+        Msg::Wheel { x, y, by } => mouse::wheel(model, x, y, by as isize),
+        Msg::Click { x, y, at } => {
+            model.now = model.now.max(at);
+            mouse::click(model, x, y)
         }
-        Msg::Click { .. } => Vec::new(),
+        Msg::Drag { x, y } => mouse::drag(model, x, y),
+        Msg::Release => mouse::release(model),
+        Msg::Beat => mouse::beat(model),
         Msg::Resize(columns, rows) => {
             model.size = (columns, rows);
             Vec::new()
@@ -182,13 +189,20 @@ fn key_pressed(model: &mut Model, key: Key) -> Vec<Cmd> {
     if let Some(name) = model.keymap.command(key).map(str::to_owned) {
         return custom::start(model, &name);
     }
+    if count::goes_on(model, key) {
+        let count = model.count;
+        count::digit(model, key, count);
+        return Vec::new();
+    }
+    let count = model.count.take();
     let scope = match model.screen {
         Screen::Dashboard => model.focus.scope(),
         Screen::Detail(_) => Scope::Detail,
         Screen::Graph => Scope::Graph,
     };
     match model.keymap.action(scope, key) {
-        Some(action) => acts::act(model, action),
+        Some(action) => count::act(model, action, count),
+        None if count::digit(model, key, None) => Vec::new(),
         None => {
             let help = model.key(Action::Help);
             model.toast(Tone::Wait, format!("`{key}` does nothing here; `{help}` shows all keys"));

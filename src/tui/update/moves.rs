@@ -6,8 +6,8 @@ use crate::tui::fleet::Tone;
 use crate::tui::graph::scene::Way;
 use crate::tui::model::{List, Model, Pane, Popup, PromptKind, Screen};
 use crate::tui::theme::Theme;
-use crate::tui::view::layout::is_narrow;
 use crate::tui::view;
+use crate::tui::view::layout::is_narrow;
 
 /// What only changes what is shown.
 pub(super) fn here(model: &mut Model, action: Action) {
@@ -57,7 +57,7 @@ pub(super) fn half(model: &Model) -> isize {
     isize::try_from(model.size.1 / 4).unwrap_or(1).max(1)
 }
 
-fn focus(model: &mut Model, pane: Pane) {
+pub(super) fn focus(model: &mut Model, pane: Pane) {
     if matches!(pane, Pane::Problems | Pane::Tests) && is_narrow(model.size) {
         model.problems.turn_to(pane);
     }
@@ -86,10 +86,9 @@ pub(super) fn go(model: &mut Model, to: impl Fn(usize, usize) -> usize) {
         return model.problems.go(listed, to);
     }
     if model.focus == Pane::Events {
-        let len = model.events.len();
-        let from_top = len.saturating_sub(model.events_up);
-        model.events_up = len.saturating_sub(to(from_top, len).min(len)).min(len.saturating_sub(1));
-        return;
+        let ids = model.ids(Pane::Events);
+        let at = to(model.event.at, ids.len());
+        return model.event.go(at, &ids.iter().map(String::as_str).collect::<Vec<_>>());
     }
     let vendors = match model.focus {
         Pane::Services => false,
@@ -103,7 +102,7 @@ pub(super) fn go(model: &mut Model, to: impl Fn(usize, usize) -> usize) {
     list.go(at, &ids);
 }
 
-fn fold(model: &mut Model) {
+pub(super) fn fold(model: &mut Model) {
     let Some(row) = model.selected() else { return };
     if !model.folded.remove(&row.service) {
         model.folded.insert(row.service);

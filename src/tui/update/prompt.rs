@@ -21,20 +21,82 @@ pub(super) fn popup_key(model: &mut Model, popup: Popup, key: Key) -> Vec<Cmd> {
             }
         },
         Popup::Help(at) => {
-            let page = usize::from(model.size.1 / 2);
-            let at = match action {
-                Some(Action::Close | Action::Quit | Action::Help) => return Vec::new(),
-                Some(Action::Down) => at + 1,
-                Some(Action::Up) => at.saturating_sub(1),
-                Some(Action::HalfDown | Action::PageDown) => at + page,
-                Some(Action::HalfUp | Action::PageUp) => at.saturating_sub(page),
-                Some(Action::Top) => 0,
-                Some(Action::Bottom) => usize::MAX,
-                _ => at,
-            };
-            model.popup = Some(Popup::Help(at.min(crate::tui::view::help::lines(model).len().saturating_sub(1))));
+            if !matches!(action, Some(Action::Close | Action::Quit | Action::Help)) {
+                model.popup = Some(Popup::Help(at));
+                scroll_help(model, action.map_or(0, |action| moved(model, action)));
+            }
             Vec::new()
         }
+        Popup::Marks(at) => mark_key(model, at, key, action),
+    }
+}
+
+/// How far a move goes in a list that lies over the screen.
+fn moved(model: &Model, action: Action) -> isize {
+    let page = isize::try_from(model.size.1 / 2).unwrap_or(1);
+    match action {
+        Action::Down => 1,
+        Action::Up => -1,
+        Action::HalfDown | Action::PageDown => page,
+        Action::HalfUp | Action::PageUp => -page,
+        Action::Top => isize::MIN,
+        Action::Bottom => isize::MAX,
+        _ => 0,
+    }
+}
+
+/// Scrolls the help, where it is open.
+pub(super) fn scroll_help(model: &mut Model, by: isize) {
+    let last = crate::tui::view::help::lines(model).len().saturating_sub(1);
+    if let Some(Popup::Help(at)) = &mut model.popup {
+        *at = at.saturating_add_signed(by).min(last);
+    }
+}
+
+/// Goes to another mark in their list, where it is open.
+pub(super) fn choose_mark(model: &mut Model, by: isize) {
+    let last = model.log.marks.len().saturating_sub(1);
+    if let Some(Popup::Marks(at)) = &mut model.popup {
+        *at = at.saturating_add_signed(by).min(last);
+    }
+}
+
+fn mark_key(model: &mut Model, at: usize, key: Key, action: Option<Action>) -> Vec<Cmd> {
+    let current = model.log.marks.keys().nth(at).copied();
+    let typed = key.typed().filter(|letter| model.log.marks.contains_key(letter));
+    match (key.code, action) {
+        (Code::Enter, _) => current.into_iter().for_each(|letter| log::go_mark(model, letter)),
+        _ if typed.is_some() => typed.into_iter().for_each(|letter| log::go_mark(model, letter)),
+        (Code::Char('x') | Code::Delete, _) => {
+            current.and_then(|letter| model.log.marks.remove(&letter));
+            if !model.log.marks.is_empty() {
+                model.popup = Some(Popup::Marks(at.min(model.log.marks.len() - 1)));
+            }
+        }
+        (_, Some(Action::Close | Action::Quit)) => {}
+        (_, action) => {
+            model.popup = Some(Popup::Marks(at));
+            choose_mark(model, action.map_or(0, |action| moved(model, action)));
+        }
+    }
+    Vec::new()
+}
+
+/// Chooses another completion, where there are some.
+pub(super) fn next_candidate(model: &mut Model, by: isize) {
+    let Some(prompt) = &model.prompt else { return };
+    let n = command::complete(model, prompt.input.text()).len();
+    if let (Some(prompt), Some(last)) = (&mut model.prompt, n.checked_sub(1)) {
+        prompt.chosen = Some(prompt.chosen.map_or(0, |at| at.saturating_add_signed(by).min(last)));
+    }
+}
+
+/// Puts a completion into the line, to go on with it or to enter it.
+pub(super) fn take_candidate(model: &mut Model, at: usize) {
+    let Some(prompt) = &model.prompt else { return };
+    let found = command::complete(model, prompt.input.text()).into_iter().nth(at);
+    if let (Some(prompt), Some(found)) = (&mut model.prompt, found) {
+        (prompt.input, prompt.chosen, prompt.error) = (crate::tui::input::Input::of(&found.line), None, None);
     }
 }
 

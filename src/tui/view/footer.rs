@@ -8,15 +8,18 @@ use super::layout::Layout;
 use super::paint::{Line, restyle};
 use crate::text;
 use crate::tui::actions::{Action, Scope};
-use crate::tui::command;
+use crate::tui::command::{self, Candidate};
 use crate::tui::model::{Model, Pane, Popup, Prompt, PromptKind, Screen};
 use crate::tui::theme::Token;
 
 /// So many completions are shown above the prompt.
 const CANDIDATES: usize = 8;
 
-/// The newest toast.
+/// The newest toast, and the digits of a count that waits for its move.
 pub fn status(model: &Model, buffer: &mut Buffer, area: Rect) {
+    if let Some(count) = model.count {
+        Line::of(buffer, area, 0).right(&format!("{count} "), model.theme.style(Token::Accent));
+    }
     if let Some(toast) = model.toasts.back() {
         let mut line = Line::of(buffer, area, 0);
         let style = model.theme.style(toast.tone.token());
@@ -27,24 +30,44 @@ pub fn status(model: &Model, buffer: &mut Buffer, area: Rect) {
 /// Keys, a question or a prompt; where the cursor stands.
 pub fn draw(model: &Model, buffer: &mut Buffer, layout: &Layout) -> Option<(u16, u16)> {
     if let Some(Popup::Confirm { question, .. } | Popup::Leave(question)) = &model.popup {
-        let mut line = Line::of(buffer, layout.footer, 0);
-        line.put(" ", model.theme.style(Token::Text));
-        line.put(question, model.theme.style(Token::Warn).add_modifier(Modifier::BOLD));
-        line.put("  y yes   n no", model.theme.style(Token::Text));
+        ask(model, question, buffer, layout.footer);
         return None;
     }
     match &model.prompt {
         Some(prompt) => Some(typing(model, prompt, buffer, layout)),
         None => {
-            keys(model, &mut Line::of(buffer, layout.footer, 0));
+            keys(model, buffer, layout.footer);
             None
         }
     }
 }
 
+/// The two answers to a question.
+const ANSWERS: [&str; 2] = ["y yes", "n no"];
+
+/// Where the answers to a question stand: behind it, and on the screen however long it is.
+pub fn answers(question: &str, area: Rect) -> [Rect; 2] {
+    let [yes, no] = ANSWERS.map(|answer| u16::try_from(text::width(answer)).unwrap_or(u16::MAX));
+    let asked = u16::try_from(text::width(question)).unwrap_or(u16::MAX).saturating_add(3);
+    let x = area.x + asked.min(area.width.saturating_sub(yes + no + 3));
+    let yes = Rect { x, width: yes, ..area }.intersection(area);
+    [yes, Rect { x: yes.right() + 3, width: no, ..area }.intersection(area)]
+}
+
+fn ask(model: &Model, question: &str, buffer: &mut Buffer, area: Rect) {
+    let plain = model.theme.style(Token::Text);
+    let places = answers(question, area);
+    let before = Rect { width: places[0].x.saturating_sub(area.x + 2), ..area };
+    let bold = model.theme.style(Token::Warn).add_modifier(Modifier::BOLD);
+    Line::of(buffer, before, 0).put(" ", plain).cell(question, before.width, false, bold);
+    for (answer, place) in ANSWERS.into_iter().zip(places) {
+        Line::of(buffer, place, 0).put(answer, plain);
+    }
+}
+
 fn typing(model: &Model, prompt: &Prompt, buffer: &mut Buffer, layout: &Layout) -> (u16, u16) {
     if prompt.kind == PromptKind::Palette {
-        candidates(model, prompt, buffer, layout);
+        complete(model, prompt, buffer, layout);
     }
     if let Some(error) = &prompt.error {
         let mut line = Line::of(buffer, layout.status, 0);
@@ -59,17 +82,24 @@ fn typing(model: &Model, prompt: &Prompt, buffer: &mut Buffer, layout: &Layout) 
     (area.x.saturating_add(before).saturating_add(1).min(area.right().saturating_sub(1)), area.y)
 }
 
-fn candidates(model: &Model, prompt: &Prompt, buffer: &mut Buffer, layout: &Layout) {
+/// The completions that are shown, with their numbers, and where: from edge to edge, so that nothing of what is below stands beside them.
+pub fn candidates(model: &Model, prompt: &Prompt, layout: &Layout) -> (Rect, Vec<(usize, Candidate)>) {
+    if prompt.kind != PromptKind::Palette {
+        return (Rect::ZERO, Vec::new());
+    }
     let all = command::complete(model, prompt.input.text());
     let first = prompt.chosen.map_or(0, |at| (at + 1).saturating_sub(CANDIDATES));
-    let shown: Vec<_> = all.iter().enumerate().skip(first).take(CANDIDATES).collect();
+    let shown: Vec<_> = all.into_iter().enumerate().skip(first).take(CANDIDATES).collect();
     let n = u16::try_from(shown.len()).unwrap_or(0).min(layout.body.height);
-    let width = layout.body.width.min(72);
-    let area = Rect { x: layout.body.x, y: layout.status.y + 1 - n.min(layout.status.y), width, height: n };
-    for (row, (at, candidate)) in (0..n).zip(shown) {
+    (Rect { y: layout.status.y + 1 - n, height: n, ..layout.body }, shown)
+}
+
+fn complete(model: &Model, prompt: &Prompt, buffer: &mut Buffer, layout: &Layout) {
+    let (area, shown) = candidates(model, prompt, layout);
+    for (row, (at, candidate)) in (0..area.height).zip(shown) {
         let plain = model.theme.style(Token::Text);
         let mut line = Line::of(buffer, area, row);
-        line.put(" ", plain).cell(&candidate.line, 28.min(width / 2), false, plain).put(" ", plain);
+        line.put(" ", plain).cell(&candidate.line, 28.min(area.width / 2), false, plain).put(" ", plain);
         line.put(&candidate.help, model.theme.style(Token::Dim));
         line.fill(' ', plain);
         if prompt.chosen == Some(at) {
@@ -78,18 +108,39 @@ fn candidates(model: &Model, prompt: &Prompt, buffer: &mut Buffer, layout: &Layo
     }
 }
 
-/// What matters most in this place, as far as there is room.
-fn keys(model: &Model, line: &mut Line<'_>) {
+/// A key in the footer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hint {
+    /// What it does.
+    pub action: Action,
+    /// Where it stands.
+    pub area: Rect,
+    key: String,
+}
+
+/// The keys that matter most in this place, as far as there is room.
+pub fn hints(model: &Model, area: Rect) -> Vec<Hint> {
+    let mut left = area;
+    let mut hints = Vec::new();
     for action in wanted(model) {
         let key = model.key(*action);
-        let entry = action.entry();
-        let width = text::width(&key) + text::width(entry.name) + 3;
-        if key.is_empty() || usize::from(line.room()) < width {
+        let width = text::width(&key) + text::width(action.entry().name) + 3;
+        let width = u16::try_from(width).unwrap_or(u16::MAX);
+        if key.is_empty() || left.width < width {
             continue;
         }
-        line.put(" ", model.theme.style(Token::Text)).put(&key, model.theme.style(Token::Accent));
-        line.put(" ", model.theme.style(Token::Text)).put(entry.name, model.theme.style(Token::Dim));
-        line.put(" ", model.theme.style(Token::Text));
+        hints.push(Hint { action: *action, area: Rect { width, ..left }, key });
+        left = Rect { x: left.x + width, width: left.width - width, ..left };
+    }
+    hints
+}
+
+fn keys(model: &Model, buffer: &mut Buffer, area: Rect) {
+    let plain = model.theme.style(Token::Text);
+    for hint in hints(model, area) {
+        let mut line = Line::of(buffer, hint.area, 0);
+        line.put(" ", plain).put(&hint.key, model.theme.style(Token::Accent));
+        line.put(" ", plain).put(hint.action.entry().name, model.theme.style(Token::Dim));
     }
 }
 
@@ -156,6 +207,8 @@ fn wanted(model: &Model) -> &'static [Action] {
             Action::Wrap,
             Action::Open,
             Action::Copy,
+            Action::Clear,
+            Action::Time,
             Action::Trace,
             Action::Sources,
             Action::Palette,
@@ -177,8 +230,8 @@ fn wanted(model: &Model) -> &'static [Action] {
         ],
         (
             _,
-            Scope::Everywhere | Scope::Move | Scope::Detail | Scope::Graph,
+            Scope::Everywhere | Scope::Move | Scope::Detail | Scope::Graph | Scope::Events,
             Pane::Services | Pane::Vendors | Pane::Problems | Pane::Tests | Pane::Logs | Pane::Events,
-        ) => &[Action::Help, Action::Quit, Action::NextPane, Action::Palette, Action::Zoom],
+        ) => &[Action::Help, Action::Quit, Action::ShowEvent, Action::NextPane, Action::Palette, Action::Zoom],
     }
 }

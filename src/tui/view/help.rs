@@ -38,38 +38,18 @@ pub fn lines(model: &Model) -> Vec<HelpLine> {
     lines
 }
 
+/// Where help is drawn.
+pub fn area(model: &Model) -> Rect {
+    let (columns, rows) = model.size;
+    let (width, height) = (columns.min(78), rows.min(40));
+    Rect::new((columns - width) / 2, (rows - height) / 2, width, height)
+}
+
 /// Draws help over everything else, where it is open.
 pub fn popup(model: &Model, buffer: &mut Buffer) {
     let Some(Popup::Help(first)) = model.popup else { return };
-    let (columns, rows) = model.size;
-    let (width, height) = (columns.min(78), rows.min(40));
-    let area = Rect::new((columns - width) / 2, (rows - height) / 2, width, height);
-    let (plain, rule) = (model.theme.style(Token::Text), model.theme.style(Token::Rule));
-    let [corner, dash, side] = if model.ascii { ["+", "-", "|"] } else { ["┌", "─", "│"] };
-    let title = " Keys: ~/.config/orchestra/keys.toml changes them; esc closes ";
-    for row in 0..height {
-        let mut line = Line::of(buffer, area, row);
-        if row == 0 || row + 1 == height {
-            let text = if row == 0 { title } else { "" };
-            let left = if row == 0 || model.ascii { corner } else { "└" };
-            line.put(left, rule).put(text, model.theme.style(Token::Accent));
-            let n = usize::from(line.room().saturating_sub(1));
-            line.put(&dash.repeat(n), rule);
-            let right = if model.ascii {
-                "+"
-            } else if row == 0 {
-                "┐"
-            } else {
-                "┘"
-            };
-            line.put(right, rule);
-            continue;
-        }
-        line.put(side, rule);
-        let n = usize::from(line.room().saturating_sub(1));
-        line.put(&" ".repeat(n), plain).put(side, rule);
-    }
-    let inner = Rect { x: area.x + 2, y: area.y + 1, width: width.saturating_sub(4), height: height.saturating_sub(2) };
+    let plain = model.theme.style(Token::Text);
+    let inner = frame(model, buffer, area(model), " Keys: ~/.config/orchestra/keys.toml changes them; esc closes ");
     for (row, (keys, help)) in (0..inner.height).zip(lines(model).into_iter().skip(first)) {
         let mut line = Line::of(buffer, inner, row);
         let heading = help.is_empty();
@@ -77,4 +57,30 @@ pub fn popup(model: &Model, buffer: &mut Buffer) {
         let style = if heading { style.add_modifier(Modifier::BOLD) } else { style };
         line.cell(&keys, 18, false, style).put(" ", plain).put(&help, plain);
     }
+}
+
+/// What is inside the frame of a pop-up.
+pub fn inside(area: Rect) -> Rect {
+    let (width, height) = (area.width.saturating_sub(4), area.height.saturating_sub(2));
+    Rect { x: area.x + 2, y: area.y + 1, width, height }.intersection(area)
+}
+
+/// Draws a frame with nothing in it, and says what is inside.
+pub fn frame(model: &Model, buffer: &mut Buffer, area: Rect, title: &str) -> Rect {
+    const FINE: [[&str; 3]; 3] = [["┌", "─", "┐"], ["│", " ", "│"], ["└", "─", "┘"]];
+    const ASCII: [[&str; 3]; 3] = [["+", "-", "+"], ["|", " ", "|"], ["+", "-", "+"]];
+    let [top, middle, bottom] = if model.ascii { ASCII } else { FINE };
+    let rule = model.theme.style(Token::Rule);
+    for row in 0..area.height {
+        let mut line = Line::of(buffer, area, row);
+        let [left, inner, right] = match row {
+            0 => top,
+            _ if row + 1 == area.height => bottom,
+            _ => middle,
+        };
+        line.put(left, rule).put(if row == 0 { title } else { "" }, model.theme.style(Token::Accent));
+        let n = usize::from(line.room().saturating_sub(1));
+        line.put(&inner.repeat(n), rule).put(right, rule);
+    }
+    inside(area)
 }

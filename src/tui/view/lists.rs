@@ -6,6 +6,7 @@ use ratatui::style::{Modifier, Style};
 
 use super::header::coarse;
 use super::paint::{Line, restyle, sparks};
+use super::shown::{Shown, below_title};
 use super::title;
 use crate::text;
 use crate::tui::fleet::{Row, Sort};
@@ -40,6 +41,8 @@ const ORDER: [usize; 7] = [0, 4, 5, 1, 2, 3, 6];
 /// The narrowest and the widest name.
 const NAME: (u16, u16) = (8, 24);
 const SPARK: u16 = 8;
+/// The mark, the glyph and a blank stand before the name.
+const LABEL: u16 = 3;
 
 fn optional<T>(value: Option<T>, text: impl Fn(T) -> String) -> String {
     value.map_or_else(|| "-".to_owned(), text)
@@ -62,25 +65,40 @@ pub fn draw(model: &Model, buffer: &mut Buffer, area: Rect, pane: Pane) {
     let list = if vendors { &model.vendors } else { &model.services };
     head(model, buffer, area, pane, &rows);
     let columns = Columns::fit(&rows, area.width);
-    let mut body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
-    if !vendors && body.height > 1 {
-        columns.headings(model, &mut Line::of(buffer, body, 0));
-        body = Rect { y: body.y + 1, height: body.height - 1, ..body };
+    let shown = Shown::of(body(area, pane), list, rows.len());
+    if shown.area.y > area.y + 1 {
+        columns.headings(model, &mut Line::of(buffer, area, 1));
     }
     if rows.is_empty() {
-        empty(model, buffer, body, vendors);
+        empty(model, buffer, shown.area, vendors);
         return;
     }
-    // The cursor stays in sight, and the list does not move more than it must.
-    let height = usize::from(body.height);
-    let first = (list.at + 1).saturating_sub(height);
-    for (at, row) in rows.iter().enumerate().skip(first).take(height) {
-        let y = u16::try_from(at - first).unwrap_or(u16::MAX);
-        columns.row(model, row, &mut Line::of(buffer, body, y));
+    for (at, y) in shown.rows() {
+        columns.row(model, &rows[at], &mut Line::of(buffer, shown.area, y));
         if at == list.at && model.focus == pane {
-            restyle(buffer, body, y, model.theme.selected());
+            restyle(buffer, shown.area, y, model.theme.selected());
         }
     }
+}
+
+/// Where the rows are: below the title, and below the headings of the services where there is room for both.
+fn body(area: Rect, pane: Pane) -> Rect {
+    let below = below_title(area);
+    if pane == Pane::Vendors || below.height <= 1 { below } else { below_title(below) }
+}
+
+/// The rows that are on the screen.
+pub fn shown(model: &Model, area: Rect, pane: Pane) -> Shown {
+    let vendors = pane == Pane::Vendors;
+    let list = if vendors { &model.vendors } else { &model.services };
+    Shown::of(body(area, pane), list, model.rows(vendors).len())
+}
+
+/// The column of the sign that folds the copies of a service, where a row has one.
+pub fn fold_column(model: &Model, area: Rect, pane: Pane, row: usize) -> Option<u16> {
+    let is_list = matches!(pane, Pane::Services | Pane::Vendors);
+    let rows = if is_list { model.rows(pane == Pane::Vendors) } else { Vec::new() };
+    rows.get(row).filter(|row| row.group).map(|_| area.x + LABEL)
 }
 
 fn head(model: &Model, buffer: &mut Buffer, area: Rect, pane: Pane, rows: &[Row]) {
@@ -92,14 +110,14 @@ fn head(model: &Model, buffer: &mut Buffer, area: Rect, pane: Pane, rows: &[Row]
     if copies > 0 {
         name.push_str(&format!(" ({copies} copies)"));
     }
-    let mut more = format!("sort:{}", model.sort.word());
+    let mut more = if vendors { String::new() } else { format!("sort:{}", model.sort.word()) };
     if !model.list_filter.is_empty() {
         more.push_str(&format!("  filter:{}", model.list_filter));
     }
-    if !model.marks.is_empty() {
+    if !model.marks.is_empty() && !vendors {
         more.push_str(&format!("  {} marked", model.marks.len()));
     }
-    title(model, buffer, area, pane, &name, &more);
+    title(model, buffer, area, pane, &name, more.trim_start());
 }
 
 fn empty(model: &Model, buffer: &mut Buffer, area: Rect, vendors: bool) {
@@ -123,8 +141,7 @@ impl Columns {
     fn fit(rows: &[Row], width: u16) -> Columns {
         let longest = rows.iter().map(|row| text::width(&row.label)).max().unwrap_or(0);
         let name = u16::try_from(longest).unwrap_or(u16::MAX).clamp(NAME.0, NAME.1);
-        // Mark, glyph and blanks before the name.
-        let mut left = width.saturating_sub(3 + name);
+        let mut left = width.saturating_sub(LABEL + name);
         let mut fits = [false; COLUMNS.len()];
         for (at, column) in COLUMNS.iter().enumerate() {
             if left > column.width {

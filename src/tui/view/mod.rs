@@ -10,9 +10,12 @@ pub mod help;
 pub mod layout;
 pub mod lists;
 pub mod log;
+pub mod marks;
 pub mod output;
 pub mod paint;
 pub mod problems;
+pub mod shown;
+pub mod spot;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -40,6 +43,7 @@ pub fn draw(model: &Model, buffer: &mut Buffer) -> Option<(u16, u16)> {
     footer::status(model, buffer, layout.status);
     let cursor = footer::draw(model, buffer, &layout);
     help::popup(model, buffer);
+    marks::popup(model, buffer);
     output::popup(model, buffer);
     cursor
 }
@@ -81,5 +85,7 @@ pub fn time_of(model: &Model, us: i64, format: &str) -> String {
     moment.to_zoned(model.zone.clone()).strftime(format).to_string()
 }
 
+#[cfg(test)]
+mod mouse_tests;
 #[cfg(test)]
 mod tests;

@@ -12,13 +12,19 @@ use crate::tui::fleet::Tone;
 use crate::tui::model::{Model, Popup};
 use crate::tui::theme::Token;
 
+/// Where it is drawn.
+pub fn area(model: &Model) -> Rect {
+    let (columns, rows) = model.size;
+    let (width, height) = (columns.min(140), rows.saturating_sub(2).clamp(1, 40));
+    Rect::new((columns - width) / 2, (rows - height) / 2, width, height)
+}
+
 /// Draws it, where it is open.
 pub fn popup(model: &Model, buffer: &mut Buffer) {
     let Some(Popup::Output { run, up }) = model.popup else { return };
     let Some(run) = model.runs.get(run) else { return };
-    let (columns, rows) = model.size;
-    let (width, height) = (columns.min(140), rows.saturating_sub(2).clamp(1, 40));
-    let area = Rect::new((columns - width) / 2, (rows - height) / 2, width, height);
+    let area = area(model);
+    let height = area.height;
     let (plain, rule) = (model.theme.style(Token::Text), model.theme.style(Token::Rule));
     for row in 0..height {
         Line::of(buffer, area, row).fill(' ', plain);

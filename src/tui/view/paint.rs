@@ -10,6 +10,7 @@ use crate::text;
 #[derive(Debug)]
 pub struct Line<'a> {
     buffer: &'a mut Buffer,
+    start: u16,
     x: u16,
     end: u16,
     y: u16,
@@ -20,7 +21,7 @@ impl<'a> Line<'a> {
     pub fn of(buffer: &'a mut Buffer, area: Rect, row: u16) -> Line<'a> {
         let inside = row < area.height;
         let end = if inside { area.right() } else { area.x };
-        Line { buffer, x: area.x, end, y: area.y.saturating_add(row) }
+        Line { buffer, start: area.x, x: area.x, end, y: area.y.saturating_add(row) }
     }
 
     /// Columns that are left.
@@ -37,11 +38,23 @@ impl<'a> Line<'a> {
     pub fn put(&mut self, text: &str, style: Style) -> &mut Self {
         let room = usize::from(self.room());
         if room > 0 {
+            self.split();
             let text = text::clean(text);
             let (x, _) = self.buffer.set_stringn(self.x, self.y, text, room, style);
             self.x = x;
         }
         self
+    }
+
+    /// A wide character whose second half is written over is gone: a terminal would draw it over what is written.
+    fn split(&mut self) {
+        let before = self.x.checked_sub(1).filter(|before| *before >= self.buffer.area.x);
+        if let Some(cell) = before.and_then(|before| self.buffer.cell_mut((before, self.y)))
+            && text::width(cell.symbol()) > 1
+            && self.x == self.start
+        {
+            cell.set_symbol(" ");
+        }
     }
 
     /// Writes exactly so many columns: cut with `…`, or filled with blanks.
@@ -117,6 +130,16 @@ mod tests {
         assert_eq!(line(4, |line| line.put("a\x1b[31m\nb", plain).end()), "a\u{fffd}[3");
         assert_eq!(line(6, |line| line.put("ab", plain).right("cd", plain)), "ab  cd");
         assert_eq!(line(3, |line| line.put("ab", plain).right("cd", plain)), "ab ");
+    }
+
+    #[test]
+    fn half_of_a_wide_character_is_not_left_beside_what_lies_over_it() {
+        let area = Rect::new(0, 0, 8, 1);
+        let mut buffer = Buffer::empty(area);
+        Line::of(&mut buffer, area, 0).put("日本語x", Style::new());
+        Line::of(&mut buffer, Rect::new(3, 0, 2, 1), 0).put("┌┐", Style::new());
+        let text: String = buffer.content().iter().map(|cell| cell.symbol()).collect();
+        assert_eq!(text, "日  ┌┐ x ");
     }
 
     #[test]

@@ -9,14 +9,14 @@ use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
 
 use crate::api::wire;
-use crate::logs::index::{Anchor, Position, Row, Window};
+use crate::logs::index::{Anchor, Position, Row, Tick, Window};
 use crate::logs::level::Level;
 use crate::logs::record::Stream;
 use crate::logs::sources::Channel;
 use crate::sys::child::End;
 use crate::tui::custom::RunMsg;
 use crate::tui::keys::keys;
-use crate::tui::log::Name;
+use crate::tui::log::{Bar, Name, Rate};
 use crate::tui::model::{Link, Model};
 use crate::tui::msg::Msg;
 use crate::tui::problems::{Death, Excerpt, Place, ProblemMsg, read_tests};
@@ -30,7 +30,7 @@ mod depth;
 const NOW: i64 = 1_767_323_105_000_000;
 const SIZES: [(u16, u16); 4] = [(160, 48), (80, 24), (60, 15), (20, 5)];
 
-fn line(n: i64, source: u32, text: &str, level: Option<Level>, channel: Channel) -> Row {
+pub(super) fn line(n: i64, source: u32, text: &str, level: Option<Level>, channel: Channel) -> Row {
     Row {
         position: Position { key: n, source, segment: 1, offset: n as u64 },
         time: NOW - 60_000_000 + n * 1_000_000,
@@ -47,13 +47,13 @@ fn line(n: i64, source: u32, text: &str, level: Option<Level>, channel: Channel)
     }
 }
 
-fn window(rows: Vec<Row>) -> Window {
+pub(super) fn window(rows: Vec<Row>) -> Window {
     let n_lines = 8_412_667;
     Window { n_before: n_lines - rows.len() as u64, rows, exact: true, n_lines, at_bottom: true, ..Window::default() }
 }
 
 /// A fleet in which much is going on.
-fn model(size: (u16, u16)) -> Model {
+pub(super) fn model(size: (u16, u16)) -> Model {
     let mut model = Model::new("shop", size, NOW);
     (model.zone, model.link) = (TimeZone::UTC, Link::Up);
     model.theme = Theme::named("dark", Depth::Indexed).unwrap();
@@ -107,18 +107,26 @@ fn model(size: (u16, u16)) -> Model {
         ),
     ]);
     model.log.progress.idle = true;
+    let rate = |service: &str, lines: u32, errors: u32| Rate {
+        service: service.into(),
+        lines: (0..60).map(|at| lines * (at % 7)).collect(),
+        errors: (0..60).map(|at| if at % 20 == 0 { errors } else { 0 }).collect(),
+    };
+    model.log.rates = vec![rate("auth", 2, 0), rate("orders", 1400, 0), rate("payments", 7, 3)];
+    let tick = |at: usize| Tick { error: at % 10 == 3, hit: at % 12 == 5 };
+    model.log.bar = Bar { ticks: (0..60).map(tick).collect(), marks: vec![('q', 0.5)] };
     model.settle_log();
     model
 }
 
-fn press(model: &mut Model, text: &str) {
+pub(super) fn press(model: &mut Model, text: &str) {
     for key in keys(text) {
         update(model, Msg::Key(key));
         model.settle_log();
     }
 }
 
-fn draw(model: &Model) -> Buffer {
+pub(super) fn draw(model: &Model) -> Buffer {
     let mut buffer = Buffer::empty(Rect::new(0, 0, model.size.0, model.size.1));
     super::draw(model, &mut buffer);
     buffer
@@ -168,7 +176,7 @@ fn screens() {
     let screens = [
         ("dashboard", ""),
         ("log", "5kk"),
-        ("log-zoomed-wrapped", "5zwT"),
+        ("log-zoomed-wrapped", "5zwt"),
         ("problems", "3j"),
         ("tests", "4"),
         ("events", "6"),
@@ -178,6 +186,8 @@ fn screens() {
         ("palette", ":re<tab>"),
         ("marked", "<space>jj<space>s"),
         ("filtered", "/or"),
+        ("log-raw", "5P"),
+        ("marks", "5kmakmbU"),
     ];
     for (name, keys) in screens {
         for size in SIZES {
@@ -289,7 +299,7 @@ proptest! {
         bytes in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..30),
         name in ".{0,40}",
         size in (1_u16..200, 1_u16..60),
-        typed in "[1-6zwTp&/:?jkGgFvye<>a-cDdhlI+\\[\\]]{0,30}",
+        typed in "[1-9zwtTpPUu\\[\\]cYm'&/:?jkGgFvye<>a-cDdhlI+]{0,30}",
     ) {
         let mut model = model(size);
         let rows = bytes.iter().zip(1..).map(|(bytes, n)| Row { bytes: bytes.clone(), ..line(n, 0, "", None, Channel::Stdout) });

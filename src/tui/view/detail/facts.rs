@@ -115,7 +115,7 @@ impl<'a> Facts<'a> {
     /// Lines it wrote in the last second.
     pub(super) fn rate(&self) -> u32 {
         let label = self.only().filter(|_| self.service.instances.len() > 1).map(|copy| copy.id.replace('.', "-"));
-        let names = self.model.log.names.iter().zip(&self.model.log.rates);
+        let names = self.model.log.names.iter().zip(&self.model.log.now);
         let meant = names.filter(|(name, _)| {
             name.service == self.service.name && label.as_ref().is_none_or(|label| name.label == *label)
         });

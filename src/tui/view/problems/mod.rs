@@ -8,6 +8,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::paint::{Line, restyle};
+use super::shown::{Shown, below_title};
 use super::{time_of, title};
 use crate::text;
 use crate::tui::fleet::Tone;
@@ -30,13 +31,12 @@ pub fn draw(model: &Model, buffer: &mut Buffer, area: Rect, pane: Pane) {
     let count = if bad > 0 { format!("{name} {}{bad}", Tone::Bad.glyph(model.ascii)) } else { name.to_owned() };
     let more = if rows.is_empty() { "none" } else { "" };
     title(model, buffer, area, pane, &count, more);
-    let height = usize::from(area.height.saturating_sub(1));
-    let at = model.problems.list(listed).at;
-    let first = (at + 1).saturating_sub(height);
+    let list = model.problems.list(listed);
+    let shown = Shown::of(below_title(area), list, rows.len());
     let widest = rows.iter().map(|row| text::width(&row.group.service)).max().unwrap_or(0).min(16);
-    for (n, row) in rows.iter().enumerate().skip(first).take(height) {
-        let y = u16::try_from(n - first + 1).unwrap_or(u16::MAX);
-        let mut line = Line::of(buffer, area, y);
+    for (at, y) in shown.rows() {
+        let row = &rows[at];
+        let mut line = Line::of(buffer, shown.area, y);
         glyph(model, row, &mut line);
         let name = match row.group.past {
             true => model.theme.style(Token::Dim),
@@ -45,10 +45,25 @@ pub fn draw(model: &Model, buffer: &mut Buffer, area: Rect, pane: Pane) {
         line.cell(&row.group.service, u16::try_from(widest).unwrap_or(16), false, name);
         line.put(" ", model.theme.style(Token::Text));
         short(model, row, &mut line);
-        if n == at && model.focus == pane {
-            restyle(buffer, area, y, model.theme.selected());
+        if at == list.at && model.focus == pane {
+            restyle(buffer, shown.area, y, model.theme.selected());
         }
     }
+}
+
+/// The rows that are on the screen.
+pub fn shown(model: &Model, area: Rect, pane: Pane) -> Shown {
+    let listed = model.listed_in(pane);
+    let len = model.problems.rows(listed).len();
+    let area = if listed == Listed::Whole { whole::parts(area, len).0 } else { below_title(area) };
+    Shown::of(area, model.problems.list(listed), len)
+}
+
+/// Where the source of what the cursor is on is shown; empty where it is not.
+pub fn source_area(model: &Model, area: Rect, pane: Pane) -> Rect {
+    let listed = model.listed_in(pane);
+    let whole = listed == Listed::Whole;
+    if whole { whole::parts(area, model.problems.rows(listed).len()).1 } else { Rect::ZERO }
 }
 
 /// A row of a pane, in one line.

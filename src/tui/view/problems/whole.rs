@@ -11,6 +11,7 @@ use crate::tui::model::{Model, Pane};
 use crate::tui::problems::{Group, Kind, Listed, Row, Tab};
 use crate::tui::theme::Token;
 use crate::tui::view::paint::{Line, restyle};
+use crate::tui::view::shown::Shown;
 
 /// Lines above the list.
 const HEAD: u16 = 2;
@@ -18,29 +19,22 @@ const HEAD: u16 = 2;
 /// Draws the screen.
 pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect, pane: Pane) {
     let rows = model.problems.rows(Listed::Whole);
-    // Of a very small screen the list has all.
-    let above = if area.height > 2 * HEAD { HEAD } else { 0 };
-    if above > 0 {
+    if above(area) > 0 {
         head(model, buffer, area, pane);
     }
-    let body = Rect { y: area.y + above, height: area.height - above, ..area };
+    let (list, below) = parts(area, rows.len());
     if rows.is_empty() {
         let said = if model.problems.all { "nothing is wrong" } else { "nothing fails" };
-        Line::of(buffer, body, 0).put(&format!("   {said}"), model.theme.style(Token::Dim));
+        Line::of(buffer, list, 0).put(&format!("   {said}"), model.theme.style(Token::Dim));
         return;
     }
-    let wanted = u16::try_from(rows.len()).unwrap_or(u16::MAX);
-    // The list has what it needs, up to half; of a small screen all.
-    let list = if body.height < 8 { body.height } else { wanted.min(body.height / 2).max(3) };
-    let (list, below) = (Rect { height: list, ..body }, Rect { y: body.y + list, height: body.height - list, ..body });
-    let height = usize::from(list.height);
     let at = model.problems.list(Listed::Whole).at;
-    let first = (at + 1).saturating_sub(height);
+    let shown = Shown::of(list, model.problems.list(Listed::Whole), rows.len());
     let widest = rows.iter().map(|row| text::width(&row.group.service)).max().unwrap_or(0).clamp(4, 16);
     let places = rows.iter().filter_map(|row| row.problem()?.place.as_ref()).map(|place| place.to_string().len());
     let places = places.max().unwrap_or(0).min(usize::from(area.width) / 2);
-    for (n, row) in rows.iter().enumerate().skip(first).take(height) {
-        let y = u16::try_from(n - first).unwrap_or(u16::MAX);
+    for (n, y) in shown.rows() {
+        let row = &rows[n];
         match row.problem() {
             None => group(model, row, widest, &mut Line::of(buffer, list, y)),
             Some(_) => item(model, row, places, &mut Line::of(buffer, list, y)),
@@ -52,6 +46,21 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect, pane: Pane) {
     if let Some(row) = rows.get(at) {
         source::draw(model, row, buffer, below);
     }
+}
+
+/// The list of so many rows, and what is said below it of the one the cursor is on.
+pub(super) fn parts(area: Rect, rows: usize) -> (Rect, Rect) {
+    let above = above(area);
+    let body = Rect { y: area.y + above, height: area.height - above, ..area };
+    let wanted = u16::try_from(rows).unwrap_or(u16::MAX);
+    // The list has what it needs, up to half; of a small screen all.
+    let list = if body.height < 8 { body.height } else { wanted.min(body.height / 2).max(3) };
+    (Rect { height: list, ..body }, Rect { y: body.y + list, height: body.height - list, ..body })
+}
+
+/// Lines above the list: of a very small screen the list has all.
+fn above(area: Rect) -> u16 {
+    if area.height > 2 * HEAD { HEAD } else { 0 }
 }
 
 fn head(model: &Model, buffer: &mut Buffer, area: Rect, pane: Pane) {

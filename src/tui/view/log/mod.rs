@@ -1,5 +1,10 @@
 //! The merged log.
 
+mod bar;
+mod opened;
+mod parts;
+mod rates;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
@@ -11,33 +16,33 @@ use crate::logs::index::Row;
 use crate::logs::level::Level;
 use crate::logs::shape::Ink;
 use crate::logs::sources::Channel;
-use crate::tui::log::row::{self, Look, Text};
-use crate::tui::log::{LogPane, pattern};
+use crate::tui::log::row::{self, Look};
+use crate::tui::log::{RunEdge, TimeForm, pattern};
 use crate::tui::model::{Model, Pane};
 use crate::tui::theme::Token;
+
+pub use opened::last as last_of_opened;
+pub use parts::{Parts, parts};
 
 /// Draws the pane.
 pub fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
     if area.is_empty() {
         return;
     }
-    let pane = &model.log;
-    title(model, buffer, area, Pane::Logs, &format!("Logs {}", count(pane)), &state(pane));
-    let mut body = Rect { y: area.y + 1, height: area.height - 1, ..area };
-    if pane.opened.is_some() {
-        let height = (body.height / 2).max(3).min(body.height);
-        let lower = Rect { y: body.bottom() - height, height, ..body };
-        body.height -= height;
-        opened(model, buffer, lower);
-    }
-    lines(model, buffer, body);
+    title(model, buffer, area, Pane::Logs, &format!("Logs {}", count(model)), &state(model));
+    let parts = parts(model, area);
+    lines(model, buffer, parts.lines);
+    bar::draw(model, buffer, parts.bar);
+    opened::draw(model, buffer, parts.opened);
+    rates::draw(model, buffer, parts.rates);
 }
 
 /// `8 412 of 8 412 667`
-fn count(pane: &LogPane) -> String {
+fn count(model: &Model) -> String {
+    let pane = &model.log;
     let about = if pane.window.exact { "" } else { "~" };
     let (wanted, all) = (pane.window.n_wanted(), pane.window.n_lines);
-    match pane.filters.told().is_empty() {
+    match pane.filters.told(|us| time_of(model, us, "%H:%M:%S")).is_empty() {
         true => format!("{about}{}", grouped(all)),
         false => format!("{about}{} of {}", grouped(wanted), grouped(all)),
     }
@@ -56,9 +61,10 @@ fn grouped(n: u64) -> String {
     out
 }
 
-fn state(pane: &LogPane) -> String {
+fn state(model: &Model) -> String {
+    let pane = &model.log;
     let mut words: Vec<String> = pane.trouble.iter().cloned().collect();
-    let told = pane.filters.told();
+    let told = pane.filters.told(|us| time_of(model, us, "%H:%M:%S"));
     if !told.is_empty() {
         words.push(told);
     }
@@ -74,6 +80,10 @@ fn state(pane: &LogPane) -> String {
     if pane.wrap {
         words.push("wrap".to_owned());
     }
+    words.extend(pane.form.word().map(ToOwned::to_owned));
+    if pane.time != TimeForm::default() {
+        words.push(format!("ts:{}", pane.time.word()));
+    }
     if pane.rate > 0 {
         words.push(format!("{}/s", grouped(u64::from(pane.rate))));
     }
@@ -88,9 +98,12 @@ fn state(pane: &LogPane) -> String {
 
 fn lines(model: &Model, buffer: &mut Buffer, area: Rect) {
     let pane = &model.log;
-    let page = pane.page();
-    if page.rows.is_empty() {
-        let text = match (pane.window.pending || !pane.progress.idle, pane.filters.told().is_empty()) {
+    let screen = pane.screen();
+    if screen.is_empty() {
+        let text = match (
+            pane.window.pending || !pane.progress.idle,
+            pane.filters.told(|us| time_of(model, us, "%H:%M:%S")).is_empty(),
+        ) {
             (true, _) => " looking …",
             (false, true) => " nothing was written yet",
             (false, false) => " no line is wanted by these filters; esc shows all",
@@ -101,47 +114,36 @@ fn lines(model: &Model, buffer: &mut Buffer, area: Rect) {
     let current = pane.current();
     let selected = pane.other.and(pane.selected());
     let search = pane.search.as_deref().and_then(|search| pattern(search).ok());
-    let (mut y, mut skip) = (0_u16, page.skip);
-    for (at, height) in page.rows {
+    let mut made: (usize, Vec<Vec<Span<Look>>>) = (usize::MAX, Vec::new());
+    for (y, (at, n)) in (0..area.height).zip(screen) {
         let row = &pane.window.rows[at];
-        let text = Text::of(row, pane.pretty);
-        let lines =
-            if pane.wrap { text.wrapped(pane.text_width()) } else { vec![text.cut(pane.sideways, pane.text_width())] };
-        let before = at.checked_sub(1).and_then(|at| pane.window.rows.get(at)).map(|row| row.time);
-        for (n, spans) in lines.into_iter().enumerate().skip(skip) {
-            if y >= area.height {
-                return;
-            }
-            let mut line = Line::of(buffer, area, y);
-            gutter(model, row, n == 0, before, &mut line);
-            let from = line.x();
-            put(model, row, &spans, &mut line);
-            if let Some(search) = &search {
-                mark_hits(
-                    model,
-                    buffer,
-                    Rect { x: from, width: area.right().saturating_sub(from), ..area },
-                    y,
-                    &spans,
-                    search,
-                );
-            }
-            let chosen = selected.is_some_and(|(first, last)| row.position >= first && row.position <= last);
-            if chosen || model.focus == Pane::Logs && current == Some(at) && !pane.follow {
-                restyle(buffer, area, y, model.theme.selected());
-            }
-            y += 1;
+        if made.0 != at {
+            made = (at, pane.lines(row));
         }
-        skip = skip.saturating_sub(height);
+        let Some(spans) = made.1.get(n) else { continue };
+        let mut line = Line::of(buffer, area, y);
+        gutter(model, at, n == 0, &mut line);
+        let from = line.x();
+        put(model, row, spans, &mut line);
+        if let Some(search) = &search {
+            let text = Rect { x: from, width: area.right().saturating_sub(from), ..area };
+            mark_hits(model, buffer, text, y, spans, search);
+        }
+        let chosen = selected.is_some_and(|(first, last)| row.position >= first && row.position <= last);
+        if chosen || model.focus == Pane::Logs && current == Some(at) && !pane.follow {
+            restyle(buffer, area, y, model.theme.selected());
+        }
     }
 }
 
-/// Time, name and level.
-fn gutter(model: &Model, row: &Row, first: bool, before: Option<i64>, line: &mut Line<'_>) {
+/// Time, name and level of a row of the window.
+fn gutter(model: &Model, at: usize, first: bool, line: &mut Line<'_>) {
     let pane = &model.log;
+    let row = &pane.window.rows[at];
+    let before = at.checked_sub(1).and_then(|at| pane.window.rows.get(at)).map(|row| row.time);
     let dim = model.theme.style(Token::Dim);
     let name = pane.names.get(row.position.source as usize);
-    let mark = pane.marks.iter().find(|(_, position)| **position == row.position);
+    let mark = pane.marks.iter().find(|(_, mark)| mark.position == row.position);
     let width = row::time_width(pane.time);
     let time = if first { row::time(model, row.time, before) } else { String::new() };
     let sign = mark.map_or_else(|| " ".to_owned(), |(letter, _)| letter.to_string());
@@ -151,7 +153,14 @@ fn gutter(model: &Model, row: &Row, first: bool, before: Option<i64>, line: &mut
         None => ("", dim),
     };
     line.cell(label, pane.label_width(), false, style);
-    let bar = if model.ascii { "|" } else { "│" };
+    let bar = match (pane.run_edge(at), model.ascii) {
+        (RunEdge::First, false) if first => "┌",
+        (RunEdge::Last, false) => "└",
+        (RunEdge::First, true) if first => ",",
+        (RunEdge::Last, true) => "`",
+        (_, false) => "│",
+        (_, true) => "|",
+    };
     let style = match (row.level, row.channel) {
         (Some(Level::Error | Level::Fatal), _) => model.theme.style(Token::Bad),
         (Some(Level::Warn), _) => model.theme.style(Token::Warn),
@@ -238,25 +247,5 @@ fn mark_hits(
         let (from, to) = (column(from), column(to));
         let hit = Rect { x: area.x.saturating_add(from), width: to.saturating_sub(from), ..area }.intersection(area);
         restyle(buffer, hit, y, model.theme.style(Token::Hit));
-    }
-}
-
-/// The line that is open, whole.
-fn opened(model: &Model, buffer: &mut Buffer, area: Rect) {
-    let Some(open) = &model.log.opened else { return };
-    let (rule, dim) = (model.theme.style(Token::Rule), model.theme.style(Token::Dim));
-    let dash = if model.ascii { '-' } else { '─' };
-    let name = model.log.names.get(open.row.position.source as usize).map_or("", |name| name.label.as_str());
-    let mut line = Line::of(buffer, area, 0);
-    let time = time_of(model, open.row.time, "%Y-%m-%d %H:%M:%S%.3f");
-    line.put(&format!("{dash}{dash} "), rule).put(name, model.theme.name_style(name));
-    line.put(&format!(" {} run {} {time} ", open.row.channel.word(), open.row.run), dim).fill(dash, rule);
-    let width = usize::from(area.width.saturating_sub(2));
-    let lines: Vec<_> = Text::opened(&open.bytes).iter().flat_map(|text| text.wrapped(width)).collect();
-    let last = lines.len().saturating_sub(usize::from(area.height) - 1);
-    for (y, spans) in (1..area.height).zip(lines.into_iter().skip(open.scroll.min(last))) {
-        let mut line = Line::of(buffer, area, y);
-        line.put(" ", dim);
-        put(model, &open.row, &spans, &mut line);
     }
 }
