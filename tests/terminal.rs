@@ -304,6 +304,7 @@ fn several_dashboards_agree_and_survive_their_supervisor() {
     for screen in [&one, &other] {
         screen.until("●1 up");
     }
+    one.until("stop worker: done");
     other.type_text(":start worker");
     other.press(&["Enter"]);
     one.until("●2 up");
