@@ -48,7 +48,15 @@ pub(super) fn ask(context: &Context, place: &Place, project: Option<&Project>) -
 /// Prints it as a table, or as JSON.
 pub(super) fn print(context: &Context, ps: &Ps) -> Result<(), Error> {
     if context.output.is_json() {
-        return context.output.json(ps);
+        // What the dashboard asks for besides is no part of what is promised to programs.
+        let mut ps = ps.clone();
+        for instance in ps.services.iter_mut().flat_map(|service| &mut service.instances) {
+            (instance.since, instance.ready_at) = (None, None);
+            if let Some(exit) = &mut instance.last_exit {
+                exit.ran_ms = None;
+            }
+        }
+        return context.output.json(&ps);
     }
     let limit = std::io::stdout().is_terminal().then(|| columns(std::io::stdout()).filter(|n| *n >= 40).unwrap_or(80));
     let clock = Clock { now: jiff::Timestamp::now(), age: usage::age };

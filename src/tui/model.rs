@@ -429,7 +429,7 @@ impl Model {
     pub fn settle_log(&mut self) {
         let area = super::view::layout::layout(self).pane(Pane::Logs);
         let lines = super::view::log::parts(self, area).lines;
-        self.log.size = (lines.width, lines.height);
+        self.log.resize((lines.width, lines.height));
     }
 
     /// Keeps what each list shows, as the screen is divided now: so that a cursor that goes back moves nothing.

@@ -125,6 +125,16 @@ impl LogPane {
         }
     }
 
+    /// Takes other columns and rows; a cursor that was seen stays in sight.
+    pub fn resize(&mut self, size: (u16, u16)) {
+        let current = self.current().filter(|_| size.1 < self.size.1 && !self.follow);
+        let seen = current.filter(|at| self.page().rows.iter().any(|(row, _)| row == at));
+        self.size = size;
+        if let Some(at) = seen {
+            self.keep_in_sight(at);
+        }
+    }
+
     /// Puts the cursor on a row of the window, and moves the screen as little as that needs.
     fn show_at(&mut self, to: usize) {
         let first = self.page().rows.first().map_or(to, |(at, _)| *at);

@@ -224,6 +224,17 @@ fn dragging_beyond_the_pane_scrolls_it() {
 }
 
 #[test]
+fn a_line_that_is_opened_stays_in_sight() {
+    let mut model = many((160, 48), 3);
+    press(&mut model, "5kkk");
+    let row = model.log.current_row().cloned().unwrap();
+    let text = String::from_utf8_lossy(&row.bytes).into_owned();
+    update(&mut model, Msg::Opened(row.position, Some(row.bytes)));
+    let current = model.log.current().unwrap();
+    assert!(model.log.page().rows.iter().any(|(at, _)| *at == current), "{text}");
+}
+
+#[test]
 fn what_the_footer_says_can_be_clicked() {
     let mut model = model((160, 48));
     let restart = (find_from(&model, 0, "restart").0, 47);
