@@ -9,14 +9,7 @@ import subprocess
 import tempfile
 import time
 
-
-def alive(pid):
-    """Runs, and is no zombie."""
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except OSError:
-        return False
+from managers.world import alive
 
 
 class Engine:

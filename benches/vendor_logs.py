@@ -12,7 +12,6 @@ Exit code 1: a line was lost, doubled or out of order.
 
 import argparse
 import collections
-import contextlib
 import json
 import os
 import pathlib

@@ -5,7 +5,7 @@ use crate::support::{Fleet, Tmux, eventually};
 /// Runs the dashboard and says how it ended; the terminal's settings before and after are kept.
 const SCRIPT: &str = "stty -g > before; orchestra; echo \"ended with $?\"; stty -g > after; sleep 1000\n";
 
-fn fleet() -> Fleet {
+pub(crate) fn fleet() -> Fleet {
     let fleet = Fleet::new();
     let port = fleet.port();
     fleet.toy("api", &["-tick", "20ms"], &format!("port: {port}\nready: {{http: /ready}}"));

@@ -6,20 +6,13 @@ use std::path::PathBuf;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::dashboard::fleet;
 use crate::support::{Fleet, Tmux, eventually};
 
 /// What a shell has: the first screen, no mouse, a cursor.
 const SHELL: &str = "0 0 1";
 /// What the dashboard takes.
 const OURS: &str = "1 1 0";
-
-fn fleet() -> Fleet {
-    let fleet = Fleet::new();
-    let port = fleet.port();
-    fleet.toy("api", &["-tick", "20ms"], &format!("port: {port}\nready: {{http: /ready}}"));
-    fleet.toy("worker", &[], "");
-    fleet
-}
 
 fn program(fleet: &Fleet) -> String {
     format!("'{}'", fleet.command(&[]).get_program().to_str().unwrap())

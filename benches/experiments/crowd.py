@@ -6,7 +6,7 @@ import time
 
 from managers.world import cpu, memory
 
-from .table import gone, head, median, row
+from .table import head, median, row, stopped
 
 NAME, TITLE = "crowd", "Start, idle, list, stop"
 QUICK = {"sizes": [5, 20], "rounds": 1, "idle": 3}
@@ -39,14 +39,11 @@ def once(world, manager, size, idle):
             began = time.monotonic()
             subprocess.run(manager.status(), cwd=manager.dir, env=manager.env(), stdin=subprocess.DEVNULL, capture_output=True)
             asked.append(time.monotonic() - began)
-    at = time.monotonic()
-    manager.stop()
-    left = gone(world, manager, 60)
-    stopped = time.monotonic() - at
+    took, left = stopped(world, manager, 60)
     manager.close()
     world.forget()
     world.reuse()
-    return {"up": up, "ready": ready, "idle": used, "memory": sum(sizes), "ps": statistics.median(asked) if asked else None, "stop": stopped, "left": left}
+    return {"up": up, "ready": ready, "idle": used, "memory": sum(sizes), "ps": statistics.median(asked) if asked else None, "stop": took, "left": left}
 
 
 def run(world, managers, say, sizes, rounds, idle):

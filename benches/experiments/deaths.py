@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-from .table import begin, gone, head, median, row, until
+from .table import begin, gone, head, median, row, stopped, until
 
 NAME, TITLE = "deaths", "Deaths, and those that will not die"
 QUICK = {"rounds": 2}
@@ -59,10 +59,7 @@ def stubborn(world, manager):
         manager.add(f"stubborn{n}", "stubborn")
     begin(world, manager)
     time.sleep(0.5)
-    at = time.monotonic()
-    manager.stop()
-    left = gone(world, manager, 15)
-    took = time.monotonic() - at
+    took, left = stopped(world, manager, 15)
     manager.close()
     world.forget()
     return took, left

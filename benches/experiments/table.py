@@ -34,6 +34,14 @@ def begin(world, manager, seconds=60):
     manager.settle()
 
 
+def stopped(world, manager, seconds):
+    """Stops it: how long until no service of it lives, and how many live on."""
+    at = time.monotonic()
+    manager.stop()
+    left = gone(world, manager, seconds)
+    return time.monotonic() - at, left
+
+
 def gone(world, manager, seconds):
     """Waits until no service of it lives; how many still do."""
     names = [manager.name(kind) for kind in manager.services]

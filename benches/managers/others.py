@@ -35,10 +35,6 @@ class ProcessCompose(Manager):
     def status(self):
         return [self.program, "-U", "-u", self.socket(), "process", "list"]
 
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
 
 class Circus(Manager):
     title, short, program = "circus", "circus", "circusd"
@@ -62,10 +58,6 @@ class Circus(Manager):
 
     def status(self):
         return ["circusctl", "--endpoint", f"ipc://{self.dir}/endpoint", "status"]
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
 
 
 class Pm2(Manager):

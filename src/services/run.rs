@@ -136,6 +136,20 @@ pub async fn whole(line: &CommandLine, stop: watch::Receiver<Stop>) -> io::Resul
     Ok((end?, output, errors))
 }
 
+/// Waits until a process is gone, or a zombie that nobody has reaped yet.
+#[cfg(test)]
+pub(crate) fn until_gone(pid: i32) {
+    let gone = || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_err() || stat.contains(") Z")
+    };
+    let began = std::time::Instant::now();
+    while !gone() {
+        assert!(began.elapsed() < Duration::from_secs(60), "{pid} is still there");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,19 +169,6 @@ mod tests {
         let (_stop, stopped) = watch::channel(Stop::No);
         let (end, output, errors) = block(whole(&shell("printf 'a\\nb'; echo c >&2; exit 3"), stopped)).unwrap();
         assert_eq!((end, output, errors), (End::Code(3), b"a\nb".to_vec(), b"c\n".to_vec()));
-    }
-
-    /// Waits until a process is gone, or a zombie that nobody has reaped yet.
-    fn until_gone(pid: i32) {
-        let gone = || {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_err() || stat.contains(") Z")
-        };
-        let began = std::time::Instant::now();
-        while !gone() {
-            assert!(began.elapsed() < Duration::from_secs(60), "{pid} is still there");
-            std::thread::sleep(Duration::from_millis(10));
-        }
     }
 
     #[test]

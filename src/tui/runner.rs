@@ -249,15 +249,6 @@ mod tests {
             runner.end().await;
             pid
         });
-        let gone = || nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_err();
-        let is_zombie = || {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            stat.contains(") Z")
-        };
-        let began = std::time::Instant::now();
-        while !gone() && !is_zombie() {
-            assert!(began.elapsed() < Duration::from_secs(60), "{pid} is still there");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        crate::services::run::until_gone(pid);
     }
 }
